@@ -1,0 +1,10 @@
+//! Telltale's decisions. Same input, same output: no clock, socket, file, environment, thread or randomness.
+//!
+//! In order of dependency: [`units`] → `wire` (bytes → structs) → `decode` (sample → facts) → `books` (what we
+//! believe) → `attribute` (conversation → name with its evidence) → `enrich` (address → network) → `pipeline`
+//! (owns the books; drained counts in, batches out) → [`row`] (what leaves) → `query`, `report` (rows → text).
+#![forbid(unsafe_code)]
+
+pub mod drained;
+pub mod row;
+pub mod units;

@@ -1,0 +1,307 @@
+//! What leaves the pipeline: the records that everything downstream (store, reports, exports) reads.
+//!
+//! A [`Batch`] is one drained interval, whole: its rows, its ledger and what was learned. The store writes it in
+//! one transaction together with its [`EpochId`], which is what makes a drain exactly-once.
+
+use crate::units::{BootTime, ClockPair, Country, DomainName, Mac, Volume, WallTime};
+use core::net::IpAddr;
+
+/// Names one buffer-full of counts for ever: which boot, which set of kernel maps, which turn.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct EpochId {
+    /// The kernel's boot id, or a name of its own for a replayed capture.
+    pub boot_id: String,
+    /// The kernel maps' own number.
+    pub table_id: u64,
+    /// The turn; counts from 1.
+    pub epoch: u64,
+}
+
+/// When an interval began and ended, half-open, on both clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Interval {
+    /// Start on the steady clock.
+    pub began_boot: BootTime,
+    /// End on the steady clock.
+    pub ended_boot: BootTime,
+    /// Start on the calendar.
+    pub began_at: WallTime,
+    /// End on the calendar.
+    pub ended_at: WallTime,
+    /// False while the gateway does not know the time (no clock battery, no NTP yet): such intervals are
+    /// re-anchored by a later one of the same boot that does.
+    pub is_clock_set: bool,
+}
+
+impl Interval {
+    /// An interval placed on the calendar by a pair of clocks read at its drain. A calendar before
+    /// `clock_floor` (the day this program was built, say) is taken for a clock that was never set.
+    #[must_use]
+    pub fn anchored(
+        began_boot: BootTime,
+        ended_boot: BootTime,
+        clocks: ClockPair,
+        clock_floor: WallTime,
+    ) -> Self {
+        Self {
+            began_boot,
+            ended_boot,
+            began_at: clocks.wall_of(began_boot),
+            ended_at: clocks.wall_of(ended_boot),
+            is_clock_set: clocks.wall >= clock_floor,
+        }
+    }
+}
+
+/// Why a row has its name. Ordered: a stronger evidence is greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Evidence {
+    /// No name is known.
+    None = 0,
+    /// The device had asked its DNS for this name and got this address.
+    Dns = 1,
+    /// The device named the host in a plain HTTP request (Host, RFC 9110 §7.2).
+    HttpHost = 2,
+    /// The device named the server in a QUIC Initial (RFC 9001 over RFC 6066 §3).
+    QuicSni = 3,
+    /// The device named the server in a TLS ClientHello (RFC 6066 §3).
+    TlsSni = 4,
+}
+
+impl Evidence {
+    /// Every evidence, weakest first.
+    pub const ALL: [Self; 5] = [Self::None, Self::Dns, Self::HttpHost, Self::QuicSni, Self::TlsSni];
+
+    /// The word it is stored and printed as.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Dns => "dns",
+            Self::HttpHost => "http_host",
+            Self::QuicSni => "quic_sni",
+            Self::TlsSni => "tls_sni",
+        }
+    }
+
+    /// From its number, as stored.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+}
+
+/// Who began the conversations of a row.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum OpenedBy {
+    /// Not seen, or the protocol does not say.
+    Unknown = 0,
+    /// The device.
+    Device = 1,
+    /// The peer.
+    Peer = 2,
+}
+
+/// What kind of row this is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum RowKind {
+    /// Traffic between a device and a peer.
+    Flow = 0,
+    /// Fragments without ports (IPv4 offset > 0, IPv6 fragment header).
+    LaterFragments = 1,
+    /// Only the device is known: the tables that hold peers were full. The peer is the unspecified address.
+    Coarse = 2,
+    /// Traffic that stays in the house: the peer is the gateway itself or another local network.
+    Local = 3,
+}
+
+/// Whose network an address is in, and where, as a table said on a date.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Network {
+    /// Autonomous system number.
+    pub asn: Option<u32>,
+    /// The organisation that announces the address.
+    pub organisation: Option<String>,
+    /// The country the address is in.
+    pub country: Option<Country>,
+}
+
+/// What tells one row of an interval from another.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RowKey {
+    /// The device.
+    pub device: Mac,
+    /// The other party.
+    pub peer: IpAddr,
+    /// The service's port: the peer's, or the device's own where the peer opened the conversation. 0 = none.
+    pub port: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Kind of row.
+    pub kind: RowKind,
+    /// Who opened.
+    pub opened_by: OpenedBy,
+    /// The name, if one is known.
+    pub name: Option<DomainName>,
+    /// Why it has that name.
+    pub evidence: Evidence,
+}
+
+/// One record: what one device exchanged with one peer's port under one name in one interval.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FlowRow {
+    /// What tells it apart.
+    pub key: RowKey,
+    /// How much.
+    pub volume: Volume,
+    /// How many conversations (5-tuples) it sums up.
+    pub conversations: u64,
+}
+
+/// A line of an interval's loss ledger: a named counter with packets and bytes, zero lines left out. `seen` is
+/// one of them; for each interval: seen = rows + the lines of [`LedgerLine::IS_LOSS`] among these.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LedgerLine {
+    /// The counter's name, for example `bridged`.
+    pub counter: String,
+    /// Packets, or events where `bytes` is `None`.
+    pub packets: u64,
+    /// IP-layer bytes, where the counter has them.
+    pub bytes: Option<u64>,
+}
+
+impl LedgerLine {
+    /// The counters that stand for volume which is seen and not in any row: the named losses.
+    pub const IS_LOSS: [&'static str; 10] = [
+        "bridged",
+        "group",
+        "arp",
+        "eapol",
+        "llc",
+        "pppoe_control",
+        "other_ethertype",
+        "malformed",
+        "nobody",
+        "excluded",
+    ];
+}
+
+/// What was learned of a device.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct DeviceFact {
+    /// The device.
+    pub device: Mac,
+    /// What it calls itself, cleaned for print.
+    pub hostname: Option<String>,
+    /// Where the hostname comes from, for example `dhcp`.
+    pub hostname_source: Option<&'static str>,
+    /// DHCP vendor class (option 60), cleaned for print.
+    pub vendor_class: Option<String>,
+    /// An address it holds.
+    pub addr: Option<IpAddr>,
+}
+
+/// Names one peer's place in a chain: the device asked for `name`, the DNS said that it is also `alias`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Alias {
+    /// The name that was asked for.
+    pub name: DomainName,
+    /// A CNAME on the way to the address.
+    pub alias: DomainName,
+}
+
+/// Volume of an earlier interval that got its name late: move it from the unnamed row to the named one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LateName {
+    /// The interval to mend.
+    pub epoch: EpochId,
+    /// The row the volume is in now.
+    pub from: RowKey,
+    /// The name it gets.
+    pub name: DomainName,
+    /// Why.
+    pub evidence: Evidence,
+    /// How much of the row it is.
+    pub volume: Volume,
+}
+
+/// One drained interval, whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Batch {
+    /// Its place in the journal of drains.
+    pub epoch: EpochId,
+    /// When.
+    pub interval: Interval,
+    /// Rows, ordered by key, no key twice.
+    pub rows: Vec<FlowRow>,
+    /// The ledger, ordered by counter.
+    pub ledger: Vec<LedgerLine>,
+    /// The network of every peer in `rows` that a table knows, as of `tables_date`.
+    pub networks: Vec<(IpAddr, Network)>,
+    /// What was learned of devices.
+    pub devices: Vec<DeviceFact>,
+    /// CNAMEs learned.
+    pub aliases: Vec<Alias>,
+    /// Names for earlier intervals.
+    pub late_names: Vec<LateName>,
+}
+
+impl Batch {
+    /// Packets and bytes in rows.
+    #[must_use]
+    pub fn stored(&self) -> Volume {
+        let mut total = Volume::default();
+        for row in &self.rows {
+            total.add(row.volume);
+        }
+        total
+    }
+
+    /// One ledger line's packets and bytes; zero where there is none.
+    #[must_use]
+    pub fn ledger_of(&self, counter: &str) -> (u64, u64) {
+        self.ledger
+            .iter()
+            .find(|l| l.counter == counter)
+            .map_or((0, 0), |l| (l.packets, l.bytes.unwrap_or(0)))
+    }
+
+    /// The law of conservation, for this interval: how many packets and bytes are seen and neither in a row nor
+    /// in a named loss (or the other way round). `Ok` when it holds.
+    ///
+    /// # Errors
+    /// [`Imbalance`] with both sides.
+    pub fn check_conservation(&self) -> Result<(), Imbalance> {
+        let (seen_packets, seen_bytes) = self.ledger_of("seen");
+        let stored = self.stored();
+        let (mut packets, mut bytes) = (stored.packets(), stored.bytes());
+        for counter in LedgerLine::IS_LOSS {
+            let (p, b) = self.ledger_of(counter);
+            packets = packets.saturating_add(p);
+            bytes = bytes.saturating_add(b);
+        }
+        if (packets, bytes) == (seen_packets, seen_bytes) {
+            return Ok(());
+        }
+        Err(Imbalance { seen_packets, seen_bytes, accounted_packets: packets, accounted_bytes: bytes })
+    }
+}
+
+/// The books do not balance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the books do not balance: seen {seen_packets} packets, {seen_bytes} bytes; accounted for {accounted_packets} packets, {accounted_bytes} bytes"
+)]
+pub struct Imbalance {
+    /// Packets the hooks saw.
+    pub seen_packets: u64,
+    /// Bytes the hooks saw.
+    pub seen_bytes: u64,
+    /// Packets in rows and named losses.
+    pub accounted_packets: u64,
+    /// Bytes in rows and named losses.
+    pub accounted_bytes: u64,
+}

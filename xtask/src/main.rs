@@ -1,0 +1,2 @@
+//! Helps people build, test and try Telltale; ships nothing.
+fn main() {}
