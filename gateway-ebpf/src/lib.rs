@@ -1,3 +1,17 @@
-//! The safe half of the kernel program: what can be tested on the host.
+//! The safe half of the kernel program: what a packet is, and whether its head is worth copying.
+//!
+//! Compiled twice: into the kernel object, where [`PacketBytes`] is checked packet memory, and into the host,
+//! where it is a slice. So captures are read by the very code that counts on the gateway, and every rule here is
+//! tested without a kernel. No maps, no helpers, no `unsafe`; names are never parsed here.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod bytes;
+mod headers;
+mod table;
+mod worth;
+
+pub use bytes::PacketBytes;
+pub use headers::{Frame, Outcome, Packet, Reach, reach_of, read_packet};
+pub use table::{count_into, fresh};
+pub use worth::{Verdict, hello_verdict, names_sample};

@@ -1,0 +1,376 @@
+//! Frame → flow key, IP-layer bytes and packets as they were on the wire; or the reason why there is none.
+//!
+//! Looks through up to three VLAN tags (IEEE 802.1Q, 802.1ad) and a PPPoE session (RFC 2516); respects the IPv4
+//! header length; walks up to [`MAX_EXTENSIONS`] IPv6 extension headers (RFC 8200 §4); takes ports only from the
+//! first fragment; undoes the merging that offloads did. Tunnels are not entered: the tunnel is the flow.
+
+use crate::PacketBytes;
+use gateway_common::{Direction, FlowFlags, FlowKey, KernelStat, protocol};
+
+const ETHERNET_LEN: usize = 14;
+/// VLAN tags looked through inside the frame. The outermost one is usually gone into the packet's metadata.
+const MAX_TAGS: usize = 3;
+/// IPv6 extension headers looked through. RFC 8200 names fewer; an endless chain is an attack.
+const MAX_EXTENSIONS: usize = 8;
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_ARP: u16 = 0x0806;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+const ETHERTYPE_PPPOE_DISCOVERY: u16 = 0x8863;
+const ETHERTYPE_PPPOE_SESSION: u16 = 0x8864;
+const ETHERTYPE_EAPOL: u16 = 0x888e;
+const ETHERTYPE_QINQ: u16 = 0x88a8;
+const ETHERTYPE_OLD_QINQ: u16 = 0x9100;
+/// Below this the field is an IEEE 802.3 length, not a type.
+const FIRST_ETHERTYPE: u16 = 0x0600;
+
+/// What is known of a frame besides its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frame {
+    /// Length from the Ethernet header on, of which perhaps only the head can be read.
+    pub len: u32,
+    /// How many wire packets an offload merged into this one; 0 or 1 for none.
+    pub gso_segs: u32,
+    /// Payload bytes of each of those; 0 for none.
+    pub gso_size: u32,
+}
+
+/// An IP packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Packet {
+    /// Its conversation, from the device's side.
+    pub key: FlowKey,
+    /// IP-layer bytes on the wire (IPFIX octetDeltaCount): total lengths, repeated headers of merged packets
+    /// included, Ethernet padding not.
+    pub bytes: u64,
+    /// Packets on the wire.
+    pub packets: u32,
+    /// Where the IP header begins.
+    pub l3_offset: usize,
+    /// Where the transport header begins.
+    pub l4_offset: usize,
+    /// Where the transport payload begins.
+    pub payload_offset: usize,
+    /// How many bytes of payload there are, by the IP length.
+    pub payload_len: u32,
+    /// TCP flags (RFC 9293 §3.1); 0 for other protocols.
+    pub tcp_flags: u8,
+    /// Was the number of segments computed because nobody said it?
+    pub is_segments_computed: bool,
+}
+
+/// What a frame turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// IP, and sound enough to count.
+    Ip(Packet),
+    /// Not IP or not sound: the counter of packets to bump, and the bytes. The counter of bytes is the next.
+    Skip(KernelStat, u64),
+}
+
+/// Whom a frame is for, by its Ethernet addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reach {
+    /// Between a device and the gateway: routed, or for the gateway itself.
+    Gateway,
+    /// Broadcast or multicast.
+    Group,
+    /// Between two devices of the LAN.
+    Bridged,
+}
+
+/// Whom the frame is for. `is_gateway` is asked with a MAC address in two parts, as
+/// [`gateway_common::Control::gateway_macs`] holds it.
+#[inline(always)]
+pub fn reach_of(
+    bytes: &(impl PacketBytes + ?Sized),
+    direction: Direction,
+    is_gateway: impl Fn(u32, u32) -> bool,
+) -> Option<Reach> {
+    let first = bytes.u16_at(0)?;
+    if u16::from_be(first) & 0x0100 != 0 {
+        return Some(Reach::Group);
+    }
+    let (head, tail) = match direction {
+        Direction::Up => (joined(first, bytes.u16_at(2)?), bytes.u16_at(4)?),
+        Direction::Down => (bytes.u32_at(6)?, bytes.u16_at(10)?),
+    };
+    Some(if is_gateway(head, u32::from(tail)) { Reach::Gateway } else { Reach::Bridged })
+}
+
+/// Reads a frame. `direction` says on which side the device is: its sender ([`Direction::Up`]) or its receiver.
+#[inline(always)]
+pub fn read_packet(bytes: &(impl PacketBytes + ?Sized), frame: &Frame, direction: Direction) -> Outcome {
+    let Some(ethertype) = bytes.u16_at(12) else {
+        return Outcome::Skip(KernelStat::MalformedPackets, 0);
+    };
+    let packet = match u16::from_be(ethertype) {
+        ETHERTYPE_IPV4 => ipv4(bytes, frame, direction, ETHERNET_LEN),
+        ETHERTYPE_IPV6 => ipv6(bytes, frame, direction, ETHERNET_LEN),
+        ethertype => match network_header(bytes, ethertype) {
+            Network::Ipv4(offset) => ipv4(bytes, frame, direction, offset),
+            Network::Ipv6(offset) => ipv6(bytes, frame, direction, offset),
+            Network::Other(stat) => return Outcome::Skip(stat, behind_ethernet(frame)),
+        },
+    };
+    match packet {
+        Some(packet) => Outcome::Ip(packet),
+        None => Outcome::Skip(KernelStat::MalformedPackets, behind_ethernet(frame)),
+    }
+}
+
+#[inline(always)]
+fn behind_ethernet(frame: &Frame) -> u64 {
+    u64::from(frame.len).saturating_sub(ETHERNET_LEN as u64)
+}
+
+enum Network {
+    Ipv4(usize),
+    Ipv6(usize),
+    Other(KernelStat),
+}
+
+/// Looks through tags and PPPoE for the network header.
+#[inline(always)]
+fn network_header(bytes: &(impl PacketBytes + ?Sized), ethertype: u16) -> Network {
+    let malformed = Network::Other(KernelStat::MalformedPackets);
+    let (mut ethertype, mut offset) = (ethertype, ETHERNET_LEN);
+    for _ in 0..MAX_TAGS {
+        if !matches!(ethertype, ETHERTYPE_VLAN | ETHERTYPE_QINQ | ETHERTYPE_OLD_QINQ) {
+            break;
+        }
+        let Some(inner) = bytes.u16_at(offset + 2) else { return malformed };
+        ethertype = u16::from_be(inner);
+        offset += 4;
+    }
+    match ethertype {
+        ETHERTYPE_IPV4 => Network::Ipv4(offset),
+        ETHERTYPE_IPV6 => Network::Ipv6(offset),
+        ETHERTYPE_PPPOE_SESSION => match bytes.u16_at(offset + 6).map(u16::from_be) {
+            // PPP protocol numbers of IPv4 and IPv6 (RFC 1332 §2, RFC 5072 §3).
+            Some(0x0021) => Network::Ipv4(offset + 8),
+            Some(0x0057) => Network::Ipv6(offset + 8),
+            Some(_) => Network::Other(KernelStat::PppoeControlPackets),
+            None => malformed,
+        },
+        ETHERTYPE_PPPOE_DISCOVERY => Network::Other(KernelStat::PppoeControlPackets),
+        ETHERTYPE_ARP => Network::Other(KernelStat::ArpPackets),
+        ETHERTYPE_EAPOL => Network::Other(KernelStat::EapolPackets),
+        short if short < FIRST_ETHERTYPE => Network::Other(KernelStat::LlcPackets),
+        _ => Network::Other(KernelStat::OtherEthertypePackets),
+    }
+}
+
+/// IPv4 (RFC 791 §3.1). `None`: not an honest header.
+#[inline(always)]
+fn ipv4(
+    bytes: &(impl PacketBytes + ?Sized),
+    frame: &Frame,
+    direction: Direction,
+    l3: usize,
+) -> Option<Packet> {
+    let version_ihl = bytes.u8_at(l3)?;
+    let header_len = usize::from(version_ihl & 0x0f) * 4;
+    if version_ihl >> 4 != 4 || header_len < 20 {
+        return None;
+    }
+    let on_wire = frame.len.checked_sub(l3 as u32)?;
+    let total_len = match u32::from(u16::from_be(bytes.u16_at(l3 + 2)?)) {
+        // A super-packet over 64 KiB (or one of an old driver) leaves the field empty.
+        0 => on_wire,
+        len if len < header_len as u32 => return None,
+        // What lies behind is Ethernet padding; what the field claims beyond the wire was never there.
+        len => len.min(on_wire),
+    };
+    let is_later_fragment = u16::from_be(bytes.u16_at(l3 + 6)?) & 0x1fff != 0;
+    let protocol = bytes.u8_at(l3 + 9)?;
+    let (source, destination) = (bytes.u32_at(l3 + 12)?, bytes.u32_at(l3 + 16)?);
+    let (device_addr, peer_addr) = match direction {
+        Direction::Up => (source, destination),
+        Direction::Down => (destination, source),
+    };
+    let key = FlowKey {
+        peer_addr: [0, 0, u32::from_be(0x0000_ffff), peer_addr],
+        device_addr_low: device_addr,
+        protocol,
+        flags: FlowFlags::VALID | if is_later_fragment { FlowFlags::LATER_FRAGMENT } else { 0 },
+        ..FlowKey::default()
+    };
+    finish(bytes, frame, direction, key, Lengths { l3, l4: l3 + header_len, total_len, on_wire })
+}
+
+/// IPv6 (RFC 8200 §3). `None`: not an honest header.
+#[inline(always)]
+fn ipv6(
+    bytes: &(impl PacketBytes + ?Sized),
+    frame: &Frame,
+    direction: Direction,
+    l3: usize,
+) -> Option<Packet> {
+    if bytes.u8_at(l3)? >> 4 != 6 {
+        return None;
+    }
+    let on_wire = frame.len.checked_sub(l3 as u32)?;
+    let payload_len = u32::from(u16::from_be(bytes.u16_at(l3 + 4)?));
+    // A jumbogram (RFC 2675) or a super-packet over 64 KiB leaves the field empty.
+    let total_len =
+        if payload_len == 0 && on_wire > 0xffff { on_wire } else { (40 + payload_len).min(on_wire) };
+    let (device, peer) = match direction {
+        Direction::Up => (l3 + 8, l3 + 24),
+        Direction::Down => (l3 + 24, l3 + 8),
+    };
+    let peer_addr =
+        [bytes.u32_at(peer)?, bytes.u32_at(peer + 4)?, bytes.u32_at(peer + 8)?, bytes.u32_at(peer + 12)?];
+    let device_addr_low = bytes.u32_at(device + 12)?;
+    let chain = extensions(bytes, bytes.u8_at(l3 + 6)?, l3 + 40);
+    let key = FlowKey {
+        peer_addr,
+        device_addr_low,
+        protocol: chain.protocol,
+        flags: FlowFlags::VALID | FlowFlags::IPV6 | chain.flags,
+        ..FlowKey::default()
+    };
+    finish(bytes, frame, direction, key, Lengths { l3, l4: chain.offset, total_len, on_wire })
+}
+
+struct Chain {
+    protocol: u8,
+    offset: usize,
+    flags: u8,
+}
+
+/// Walks IPv6 extension headers (RFC 8200 §4.1): hop-by-hop, routing, destination options, fragment, mobility.
+/// Anything else ends the walk, AH and ESP too: what is behind them is not for the router to read.
+#[inline(always)]
+fn extensions(bytes: &(impl PacketBytes + ?Sized), first: u8, start: usize) -> Chain {
+    const HOP_BY_HOP: u8 = 0;
+    const ROUTING: u8 = 43;
+    const FRAGMENT: u8 = 44;
+    const DESTINATION: u8 = 60;
+    const MOBILITY: u8 = 135;
+    let mut chain = Chain { protocol: first, offset: start, flags: 0 };
+    for _ in 0..MAX_EXTENSIONS {
+        let len = match chain.protocol {
+            HOP_BY_HOP | ROUTING | DESTINATION | MOBILITY => match bytes.u8_at(chain.offset + 1) {
+                Some(eights) => (usize::from(eights) + 1) * 8,
+                None => break,
+            },
+            FRAGMENT => match bytes.u16_at(chain.offset + 2) {
+                Some(field) if u16::from_be(field) & 0xfff8 != 0 => {
+                    // Only the first fragment has the headers that come next.
+                    chain.protocol = bytes.u8_at(chain.offset).unwrap_or(FRAGMENT);
+                    chain.offset += 8;
+                    chain.flags |= FlowFlags::LATER_FRAGMENT;
+                    return chain;
+                }
+                Some(_) => 8,
+                None => break,
+            },
+            _ => return chain,
+        };
+        let Some(next) = bytes.u8_at(chain.offset) else { break };
+        chain.protocol = next;
+        chain.offset += len;
+    }
+    if matches!(chain.protocol, HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION | MOBILITY) {
+        chain.flags |= FlowFlags::UNKNOWN_EXTENSION;
+    }
+    chain
+}
+
+struct Lengths {
+    l3: usize,
+    l4: usize,
+    /// IP total length, made honest.
+    total_len: u32,
+    /// Bytes from the IP header to the end of the frame.
+    on_wire: u32,
+}
+
+/// Adds ports, the device's MAC and the lengths.
+#[inline(always)]
+fn finish(
+    bytes: &(impl PacketBytes + ?Sized),
+    frame: &Frame,
+    direction: Direction,
+    mut key: FlowKey,
+    lengths: Lengths,
+) -> Option<Packet> {
+    let Lengths { l3, l4, total_len, on_wire } = lengths;
+    let has_merged = frame.gso_segs > 1 || frame.gso_size > 0;
+    // Offloads leave no padding, and the length field may lag behind: the frame itself is the measure.
+    let total_len = if has_merged { on_wire } else { total_len };
+    let end = l3 as u32 + total_len;
+    let mut l4_len = 0;
+    let mut tcp_flags = 0;
+    // Only where the IP length leaves room: padding is not a transport header.
+    let is_whole = key.flags & (FlowFlags::LATER_FRAGMENT | FlowFlags::UNKNOWN_EXTENSION) == 0;
+    let has_ports =
+        matches!(key.protocol, protocol::TCP | protocol::UDP | protocol::SCTP | protocol::UDPLITE);
+    if is_whole && has_ports && l4 as u32 + 4 <= end {
+        if let (Some(source), Some(destination)) = (bytes.u16_at(l4), bytes.u16_at(l4 + 2)) {
+            (key.device_port, key.peer_port) = match direction {
+                Direction::Up => (source, destination),
+                Direction::Down => (destination, source),
+            };
+        }
+        match key.protocol {
+            protocol::TCP => {
+                // Data offset and flags (RFC 9293 §3.1).
+                if let Some(word) = bytes.u16_at(l4 + 12) {
+                    let word = u16::from_be(word);
+                    l4_len = usize::from(word >> 12) * 4;
+                    tcp_flags = word as u8;
+                }
+            }
+            protocol::SCTP => l4_len = 12,
+            _ => l4_len = 8,
+        }
+    }
+    (key.mac_head, key.mac_tail) = match direction {
+        Direction::Up => (bytes.u32_at(6)?, bytes.u16_at(10)?),
+        Direction::Down => (joined(bytes.u16_at(0)?, bytes.u16_at(2)?), bytes.u16_at(4)?),
+    };
+    let payload_offset = l4 + l4_len;
+    let payload_len = end.saturating_sub(payload_offset as u32);
+    let mut packet = Packet {
+        key,
+        bytes: u64::from(total_len),
+        packets: 1,
+        l3_offset: l3,
+        l4_offset: l4,
+        payload_offset,
+        payload_len,
+        tcp_flags,
+        is_segments_computed: false,
+    };
+    if has_merged {
+        unmerge(&mut packet, frame);
+    }
+    Some(packet)
+}
+
+/// Counts a super-packet as the packets it was: each of them carried the headers again.
+#[inline(always)]
+fn unmerge(packet: &mut Packet, frame: &Frame) {
+    let segments = if frame.gso_segs > 0 {
+        frame.gso_segs
+    } else {
+        packet.is_segments_computed = true;
+        packet.payload_len.div_ceil(frame.gso_size.max(1)).max(1)
+    };
+    let headers = packet.payload_offset - packet.l3_offset;
+    packet.packets = segments;
+    packet.bytes += u64::from(segments - 1) * headers as u64;
+}
+
+/// Four bytes in memory order from two pairs: the destination MAC is aligned to two bytes only.
+#[inline(always)]
+fn joined(first: u16, second: u16) -> u32 {
+    if cfg!(target_endian = "little") {
+        u32::from(first) | u32::from(second) << 16
+    } else {
+        u32::from(first) << 16 | u32::from(second)
+    }
+}
