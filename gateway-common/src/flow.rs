@@ -168,26 +168,25 @@ impl FlowKey {
         }
     }
 
-    /// The key of the one cell that takes what no device's cell could: it names nobody.
-    #[inline(always)]
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self { protocol: protocol::OTHER, flags: FlowFlags::VALID | FlowFlags::COARSE, ..Self::default() }
-    }
-
     /// A seeded hash of the whole key. The seed is drawn at load, so that nobody outside can choose keys that
-    /// collide. Multiply-xorshift over the four words; constants from SplitMix64 and rrmxmx.
+    /// collide.
+    ///
+    /// The four words are spread and multiplied side by side (a CPU does that in the time of one), then summed:
+    /// each multiplier is odd, so each step loses nothing of its word; the upper half of the sum is kept, where
+    /// every bit of every word has come to bear.
     #[inline(always)]
     #[must_use]
     pub fn hash(&self, seed: u64) -> u32 {
-        const MULTIPLIER: u64 = 0xD6E8_FEB8_6659_FD93;
+        // Odd, from the golden ratio and from SplitMix64's and Murmur3's finalisers.
+        const MULTIPLIERS: [u64; 4] =
+            [0x9E37_79B9_7F4A_7C15, 0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB, 0xFF51_AFD7_ED55_8CCD];
         let words: [u64; 4] = zerocopy::transmute!(*self);
-        let mut h = words[0] ^ seed;
-        h = (h ^ (h >> 32)).wrapping_mul(MULTIPLIER) ^ words[1];
-        h = (h ^ (h >> 32)).wrapping_mul(MULTIPLIER) ^ words[2];
-        h = (h ^ (h >> 32)).wrapping_mul(MULTIPLIER) ^ words[3];
-        h = (h ^ (h >> 32)).wrapping_mul(MULTIPLIER);
-        (h >> 32) as u32
+        let spread = |word: u64, multiplier: u64| (word ^ (word >> 32)).wrapping_mul(multiplier);
+        let sum = spread(words[0] ^ seed, MULTIPLIERS[0])
+            .wrapping_add(spread(words[1] ^ seed, MULTIPLIERS[1]))
+            .wrapping_add(spread(words[2] ^ seed, MULTIPLIERS[2]))
+            .wrapping_add(spread(words[3] ^ seed, MULTIPLIERS[3]));
+        ((sum ^ (sum >> 15)) >> 32) as u32
     }
 }
 

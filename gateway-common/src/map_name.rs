@@ -8,7 +8,7 @@ pub const FAST: &str = "FAST";
 pub const EXACT_0: &str = "EXACT_0";
 /// The same of buffer 1.
 pub const EXACT_1: &str = "EXACT_1";
-/// The coarse table: `[buffer][cpu][cell]` of [`crate::FlowSlot`], the last cell being nobody's.
+/// The coarse table: `[buffer][cpu][cell]` of [`crate::FlowSlot`]. Mapped into the daemon.
 pub const COARSE: &str = "COARSE";
 /// `[buffer][cpu]` of [`crate::StatBlock`]. Mapped into the daemon.
 pub const STATS: &str = "STATS";
@@ -24,7 +24,7 @@ pub const PINNED: [&str; 8] = [CONTROL, FAST, EXACT_0, EXACT_1, COARSE, STATS, R
 
 /// Setting: slots per CPU in the fast table, less one (a power of two less one).
 pub const SLOT_MASK: &str = "SLOT_MASK";
-/// Setting: cells per CPU in the coarse table, less one; nobody's cell is one more.
+/// Setting: cells per CPU in the coarse table, less one (a power of two less one).
 pub const CELL_MASK: &str = "CELL_MASK";
 /// Setting: how many CPUs the tables have room for.
 pub const CPU_COUNT: &str = "CPU_COUNT";

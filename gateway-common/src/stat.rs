@@ -76,8 +76,9 @@ kernel_stats! {
     SuperPackets = 24 => "super_packets",
     /// Super-packets whose number of segments the kernel did not say; it was computed from the segment size.
     SegmentsComputed = 25 => "segments_computed",
-    /// Packets whose headers had to be pulled together before they could be read.
-    PulledPackets = 26 => "pulled_packets",
+    /// Packets that took the slow way through the program: the first of a flow, a sample, or anything but a plain
+    /// TCP or UDP packet in one piece.
+    UnplainPackets = 26 => "unplain_packets",
     /// Samples given to the names ring.
     NamesSampled = 27 => "names_sampled",
     /// Samples lost because the names ring was full.
@@ -88,6 +89,8 @@ kernel_stats! {
     HellosDropped = 30 => "hellos_dropped",
     /// Two CPUs entered one flow into the exact table at once; the second looked again and added.
     InsertRaces = 31 => "insert_races",
+    /// Slots of the fast table that were taken. When it nears the size of the table, it is time to drain.
+    FastSlots = 32 => "fast_slots",
 }
 
 /// The counters of one buffer on one CPU.
@@ -95,12 +98,12 @@ kernel_stats! {
 #[repr(C)]
 pub struct StatBlock {
     /// Indexed by [`KernelStat`].
-    pub counts: [u64; 32],
+    pub counts: [u64; 40],
 }
 
 impl Default for StatBlock {
     fn default() -> Self {
-        Self { counts: [0; 32] }
+        Self { counts: [0; 40] }
     }
 }
 
@@ -125,5 +128,5 @@ impl StatBlock {
     }
 }
 
-const _: () = assert!(size_of::<StatBlock>() == 256);
-const _: () = assert!(KernelStat::ALL.len() == 32);
+const _: () = assert!(size_of::<StatBlock>() == 320);
+const _: () = assert!(KernelStat::ALL.len() == 33);

@@ -30,9 +30,9 @@ const FIRST_ETHERTYPE: u16 = 0x0600;
 pub struct Frame {
     /// Length from the Ethernet header on, of which perhaps only the head can be read.
     pub len: u32,
-    /// How many wire packets an offload merged into this one; 0 or 1 for none.
+    /// How many wire packets an offload merged into this one; 0 if it does not say.
     pub gso_segs: u32,
-    /// Payload bytes of each of those; 0 for none.
+    /// Payload bytes of each of those; 0 if nothing was merged.
     pub gso_size: u32,
 }
 
@@ -69,34 +69,28 @@ pub enum Outcome {
     Skip(KernelStat, u64),
 }
 
-/// Whom a frame is for, by its Ethernet addresses.
+/// The end of a frame that is not the device's, by its Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reach {
-    /// Between a device and the gateway: routed, or for the gateway itself.
-    Gateway,
+pub enum OtherEnd {
     /// Broadcast or multicast.
     Group,
-    /// Between two devices of the LAN.
-    Bridged,
+    /// One station: the gateway, or another device of the LAN. First four bytes of the address, then the last
+    /// two, as [`gateway_common::Control::gateway_macs`] holds them.
+    Station([u32; 2]),
 }
 
-/// Whom the frame is for. `is_gateway` is asked with a MAC address in two parts, as
-/// [`gateway_common::Control::gateway_macs`] holds it.
+/// Whom a frame is for ([`Direction::Up`]) or from ([`Direction::Down`]; a group is always the receiver).
 #[inline(always)]
-pub fn reach_of(
-    bytes: &(impl PacketBytes + ?Sized),
-    direction: Direction,
-    is_gateway: impl Fn(u32, u32) -> bool,
-) -> Option<Reach> {
+pub fn other_end(bytes: &(impl PacketBytes + ?Sized), direction: Direction) -> Option<OtherEnd> {
     let first = bytes.u16_at(0)?;
     if u16::from_be(first) & 0x0100 != 0 {
-        return Some(Reach::Group);
+        return Some(OtherEnd::Group);
     }
     let (head, tail) = match direction {
         Direction::Up => (joined(first, bytes.u16_at(2)?), bytes.u16_at(4)?),
         Direction::Down => (bytes.u32_at(6)?, bytes.u16_at(10)?),
     };
-    Some(if is_gateway(head, u32::from(tail)) { Reach::Gateway } else { Reach::Bridged })
+    Some(OtherEnd::Station([head, u32::from(tail)]))
 }
 
 /// Reads a frame. `direction` says on which side the device is: its sender ([`Direction::Up`]) or its receiver.
@@ -105,14 +99,10 @@ pub fn read_packet(bytes: &(impl PacketBytes + ?Sized), frame: &Frame, direction
     let Some(ethertype) = bytes.u16_at(12) else {
         return Outcome::Skip(KernelStat::MalformedPackets, 0);
     };
-    let packet = match u16::from_be(ethertype) {
-        ETHERTYPE_IPV4 => ipv4(bytes, frame, direction, ETHERNET_LEN),
-        ETHERTYPE_IPV6 => ipv6(bytes, frame, direction, ETHERNET_LEN),
-        ethertype => match network_header(bytes, ethertype) {
-            Network::Ipv4(offset) => ipv4(bytes, frame, direction, offset),
-            Network::Ipv6(offset) => ipv6(bytes, frame, direction, offset),
-            Network::Other(stat) => return Outcome::Skip(stat, behind_ethernet(frame)),
-        },
+    let packet = match network_header(bytes, u16::from_be(ethertype)) {
+        Network::Ipv4(offset) => ipv4(bytes, frame, direction, offset),
+        Network::Ipv6(offset) => ipv6(bytes, frame, direction, offset),
+        Network::Other(stat) => return Outcome::Skip(stat, behind_ethernet(frame)),
     };
     match packet {
         Some(packet) => Outcome::Ip(packet),
@@ -298,7 +288,7 @@ fn finish(
     lengths: Lengths,
 ) -> Option<Packet> {
     let Lengths { l3, l4, total_len, on_wire } = lengths;
-    let has_merged = frame.gso_segs > 1 || frame.gso_size > 0;
+    let has_merged = frame.gso_size > 0;
     // Offloads leave no padding, and the length field may lag behind: the frame itself is the measure.
     let total_len = if has_merged { on_wire } else { total_len };
     let end = l3 as u32 + total_len;
@@ -367,7 +357,7 @@ fn unmerge(packet: &mut Packet, frame: &Frame) {
 
 /// Four bytes in memory order from two pairs: the destination MAC is aligned to two bytes only.
 #[inline(always)]
-fn joined(first: u16, second: u16) -> u32 {
+pub(crate) fn joined(first: u16, second: u16) -> u32 {
     if cfg!(target_endian = "little") {
         u32::from(first) | u32::from(second) << 16
     } else {

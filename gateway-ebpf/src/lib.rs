@@ -8,10 +8,12 @@
 
 mod bytes;
 mod headers;
+mod quick;
 mod table;
 mod worth;
 
-pub use bytes::PacketBytes;
-pub use headers::{Frame, Outcome, Packet, Reach, reach_of, read_packet};
+pub use bytes::{PacketBytes, Window};
+pub use headers::{Frame, OtherEnd, Outcome, Packet, other_end, read_packet};
+pub use quick::{IPV4_HEAD, IPV6_HEAD, other_mac, read_quick_ipv4, read_quick_ipv6};
 pub use table::{count_into, fresh};
 pub use worth::{Verdict, hello_verdict, names_sample};

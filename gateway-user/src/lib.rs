@@ -1,4 +1,6 @@
 //! The only crate that touches the world: kernel, disk, network, clock, terminal. Decisions belong in
 //! `gateway-core`.
+#![deny(unsafe_code)]
 
 pub mod cli;
+pub mod kernel;

@@ -1,0 +1,76 @@
+//! One daemon per set of pinned maps: two would drain each other's buffers.
+
+use anyhow::{Context, bail};
+use nix::fcntl::{Flock, FlockArg};
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Kept for as long as this process may drain. The kernel gives it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Hold {
+    _lock: Flock<File>,
+}
+
+impl Hold {
+    /// Takes the hold on a pin directory.
+    ///
+    /// # Errors
+    /// When another process has it; the message names it.
+    pub fn take(pin_directory: &Path) -> anyhow::Result<Self> {
+        let folder = ["/run", "/var/run", "/tmp"].into_iter().map(Path::new).find(|p| p.is_dir());
+        let folder =
+            folder.context("find a folder for the lock file: none of /run, /var/run, /tmp is there")?;
+        let path = folder.join(format!("telltale-{:016x}.lock", name_hash(pin_directory)));
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(&path).with_context(|| format!("open the lock file {}", path.display()))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut lock) => {
+                let pid = std::process::id();
+                lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| write!(lock, "{pid}")).ok();
+                Ok(Self { _lock: lock })
+            }
+            Err((mut file, _)) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).ok();
+                bail!(
+                    "another telltale (process {}) already counts with {}: stop it, or give this one a --pin-dir of its own",
+                    holder.trim(),
+                    pin_directory.display()
+                )
+            }
+        }
+    }
+}
+
+/// FNV-1a: only has to tell a few directories apart.
+fn name_hash(path: &Path) -> u64 {
+    path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_daemon_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let hold = Hold::take(folder.path()).expect("the first gets it");
+        let refused = Hold::take(folder.path()).expect_err("the second does not").to_string();
+        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        drop(hold);
+        Hold::take(folder.path()).expect("free again");
+    }
+}

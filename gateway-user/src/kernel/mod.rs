@@ -1,0 +1,26 @@
+//! The kernel's side of the work: load the programs, attach them, read their tables, bring up their samples.
+//!
+//! `unsafe` lives in `mapped` (shared memory) and `syscall` (two calls no library offers), nowhere else. Nothing
+//! here knows a name or a row; what comes out is [`gateway_core::drained::Drained`].
+
+mod attach;
+mod geometry;
+mod grace;
+mod hold;
+mod load;
+mod mapped;
+mod object;
+mod pins;
+mod samples;
+mod syscall;
+mod tables;
+
+pub use attach::{Attachments, HookKind};
+pub use geometry::Geometry;
+pub use grace::GracePeriod;
+pub use hold::Hold;
+pub use load::{Kernel, KernelLog, LoadOptions, Loaded};
+pub use object::OBJECT;
+pub use pins::{Found, PinDirectory};
+pub use samples::{SampleRing, Sampled};
+pub use tables::{Quiet, Tables};
