@@ -6,5 +6,6 @@
 #![forbid(unsafe_code)]
 
 pub mod drained;
+pub mod enrich;
 pub mod row;
 pub mod units;

@@ -1,0 +1,30 @@
+//! What a table says of an address: whose network it is in, and in which country. Imports rows and units only;
+//! tables come in as bytes or behind [`Networks`], never as files.
+
+pub mod table;
+
+use crate::row::Network;
+use core::net::IpAddr;
+
+/// Something that knows whose network an address is in.
+pub trait Networks {
+    /// The network of an address; `None` where nothing is known of it.
+    fn network_of(&self, addr: IpAddr) -> Option<Network>;
+
+    /// The date or dates of what it knows, for print; empty where it knows nothing.
+    fn as_of(&self) -> &str;
+}
+
+/// Knows no network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NoNetworks;
+
+impl Networks for NoNetworks {
+    fn network_of(&self, _addr: IpAddr) -> Option<Network> {
+        None
+    }
+
+    fn as_of(&self) -> &str {
+        ""
+    }
+}

@@ -1,0 +1,243 @@
+#![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
+
+use super::*;
+use proptest::prelude::*;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+fn small() -> NetworkTable {
+    let step = |start, value| Step { start, value };
+    NetworkTable::new(TableParts {
+        source: "made up".into(),
+        as_of: "2026-09-01".into(),
+        systems: vec![
+            AsEntry { number: 45102, organisation: "Alibaba (US) Technology Co., Ltd.".into() },
+            AsEntry { number: 4_200_000_000, organisation: String::new() },
+        ],
+        countries: vec![Country(*b"SG"), Country(*b"RU")],
+        systems_v4: vec![
+            step(0x0800_0000, Some(0)),
+            step(0x0800_00ff, Some(1)),
+            step(0x0800_0100, None),
+            step(u32::MAX, Some(1)),
+        ],
+        systems_v6: vec![
+            Step { start: 0x2400_3200_0000_0000, value: Some(0) },
+            Step { start: 0x2400_3201_0000_0000, value: None },
+        ],
+        countries_v4: vec![step(0, Some(1)), step(0x0800_0000, Some(0)), step(0xe000_0000, None)],
+        countries_v6: vec![Step { start: 0x2400_3200_0000_0001, value: Some(1) }],
+    })
+    .unwrap()
+}
+
+fn network(asn: Option<u32>, organisation: Option<&str>, country: Option<&str>) -> Network {
+    Network {
+        asn,
+        organisation: organisation.map(str::to_owned),
+        country: country.map(|c| Country::parse(c).unwrap()),
+    }
+}
+
+#[track_caller]
+fn check(table: &NetworkTable, addr: &str, expected: Option<Network>) {
+    assert_eq!(table.network_of(addr.parse().unwrap()), expected, "{addr}");
+}
+
+#[test]
+fn a_range_ends_where_the_next_begins() {
+    let alibaba = Some("Alibaba (US) Technology Co., Ltd.");
+    let table = small();
+    check(&table, "0.0.0.0", Some(network(None, None, Some("RU"))));
+    check(&table, "7.255.255.255", Some(network(None, None, Some("RU"))));
+    check(&table, "8.0.0.0", Some(network(Some(45102), alibaba, Some("SG"))));
+    check(&table, "8.0.0.254", Some(network(Some(45102), alibaba, Some("SG"))));
+    check(&table, "8.0.0.255", Some(network(Some(4_200_000_000), None, Some("SG"))));
+    check(&table, "8.0.1.0", Some(network(None, None, Some("SG"))));
+    check(&table, "255.255.255.254", None);
+    check(&table, "255.255.255.255", Some(network(Some(4_200_000_000), None, None)));
+    check(&table, "2400:3200::1", Some(network(Some(45102), alibaba, None)));
+    check(&table, "2400:3200:0:1::", Some(network(Some(45102), alibaba, Some("RU"))));
+    check(&table, "2400:3201::", Some(network(None, None, Some("RU"))));
+    check(&table, "2400:31ff:ffff::", None);
+}
+
+#[test]
+fn an_ipv4_address_inside_ipv6_is_looked_up_as_ipv4() {
+    let table = small();
+    let expected = table.network_of("8.0.0.1".parse().unwrap());
+    assert!(expected.is_some());
+    check(&table, "::ffff:8.0.0.1", expected.clone());
+    check(&table, "64:ff9b::8.0.0.1", expected);
+    check(&table, "64:ff9b:1::8.0.0.1", None); // Local-use NAT64 (RFC 8215): where the address is, is not said.
+    check(&table, "::8.0.0.1", None);
+}
+
+#[test]
+fn an_empty_table_knows_nothing() {
+    let table = NetworkTable::new(TableParts::default()).unwrap();
+    check(&table, "8.8.8.8", None);
+    check(&table, "2001:4860:4860::8888", None);
+    assert_eq!(NetworkTable::decode(&table.encode().unwrap()), Ok(table));
+}
+
+#[test]
+fn parts_that_contradict_themselves_are_refused() {
+    let step = |start, value| Step { start, value };
+    for systems_v4 in [
+        vec![step(5, None), step(5, Some(0))],
+        vec![step(5, Some(0)), step(4, None)],
+        vec![step(5, Some(1))],
+        vec![step(5, Some(u32::MAX))],
+    ] {
+        let systems = vec![AsEntry { number: 1, organisation: "One".into() }];
+        let parts = TableParts { systems, systems_v4, ..TableParts::default() };
+        assert!(matches!(NetworkTable::new(parts), Err(TableError::Malformed { field: "systems_v4", .. })));
+    }
+}
+
+#[test]
+fn every_prefix_is_refused() {
+    let table = small();
+    let bytes = table.encode().unwrap();
+    assert_eq!(NetworkTable::decode(&bytes).as_ref(), Ok(&table));
+    for len in 0..bytes.len() {
+        assert!(NetworkTable::decode(&bytes[..len]).is_err(), "the first {len} bytes");
+    }
+    let packed = compress_to_vec(bytes.as_slice(), CompressionLevel::Fastest);
+    assert_eq!(NetworkTable::unpack(&packed), Ok(table));
+    for len in 0..packed.len() {
+        assert!(NetworkTable::unpack(&packed[..len]).is_err(), "the first {len} packed bytes");
+    }
+}
+
+#[test]
+fn every_changed_byte_is_refused() {
+    let bytes = small().encode().unwrap();
+    for position in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[position] ^= 0x10;
+        let error = NetworkTable::decode(&damaged).unwrap_err();
+        match position {
+            0..8 => assert_eq!(error, TableError::NotATable),
+            8..10 => assert!(matches!(error, TableError::UnknownVersion { .. })),
+            14..18 => {} // A wrong length: too long is cut short, too short leaves bytes behind.
+            _ => assert_eq!(error, TableError::Checksum),
+        }
+    }
+}
+
+#[test]
+fn what_stands_behind_a_table_is_refused() {
+    let mut bytes = small().encode().unwrap();
+    let mut packed = compress_to_vec(bytes.as_slice(), CompressionLevel::Fastest);
+    bytes.push(0);
+    assert_eq!(NetworkTable::decode(&bytes), Err(TableError::Malformed { field: "end", found: 0 }));
+    packed.push(0);
+    assert_eq!(NetworkTable::unpack(&packed), Err(TableError::Packed));
+}
+
+#[test]
+fn a_bomb_is_not_unpacked() {
+    let zeroes = vec![0; usize::try_from(MAX_TABLE_LEN).unwrap() + 1];
+    let packed = compress_to_vec(zeroes.as_slice(), CompressionLevel::Fastest);
+    assert!(packed.len() < 1 << 20);
+    assert_eq!(NetworkTable::unpack(&packed), Err(TableError::TooLarge));
+}
+
+#[test]
+fn the_checksum_is_the_well_known_one() {
+    // The body begins behind the header's 18 bytes; zlib's crc32 of it is what the header says.
+    let bytes = NetworkTable::new(TableParts::default()).unwrap().encode().unwrap();
+    assert_eq!(&bytes[18..], [0; 8]);
+    assert_eq!(bytes[10..14], 0x6522_df69_u32.to_le_bytes());
+}
+
+/// Ranges as a list that is searched from the front: slow and plain.
+fn naive<K: Copy + Ord>(steps: &BTreeMap<K, Option<u8>>, key: K) -> Option<u8> {
+    let mut found = None;
+    for (&start, &value) in steps {
+        if start <= key {
+            found = value;
+        }
+    }
+    found
+}
+
+fn steps_of<K: Copy>(map: &BTreeMap<K, Option<u8>>) -> Vec<Step<K>> {
+    map.iter().map(|(&start, &value)| Step { start, value: value.map(u32::from) }).collect()
+}
+
+fn value() -> impl Strategy<Value = Option<u8>> {
+    prop_oneof![Just(None), (0..20_u8).prop_map(Some)]
+}
+
+/// Keys that lie close together, at the ends, and anywhere.
+fn v4_key() -> impl Strategy<Value = u32> {
+    prop_oneof![any::<u32>(), 0x0808_0000..0x0808_0040_u32, 0..4_u32, u32::MAX - 3..=u32::MAX]
+}
+
+fn v6_key() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        any::<u64>(),
+        0x2400_0000_0000_0000..0x2a10_0000_0000_0000_u64,
+        0x3fff_ffff_ffff_fff0..0x4000_0000_0000_0010_u64,
+        u64::MAX - 3..=u64::MAX
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_agrees_with_a_naive_map(
+        systems_v4 in prop::collection::btree_map(v4_key(), value(), 0..60),
+        systems_v6 in prop::collection::btree_map(v6_key(), value(), 0..60),
+        countries_v4 in prop::collection::btree_map(v4_key(), value(), 0..60),
+        countries_v6 in prop::collection::btree_map(v6_key(), value(), 0..60),
+        asked_v4 in prop::collection::vec(v4_key(), 40),
+        asked_v6 in prop::collection::vec(v6_key(), 40),
+    ) {
+        let built = NetworkTable::new(TableParts {
+            systems: (0..20).map(|n| AsEntry { number: n, organisation: format!("AS {n}") }).collect(),
+            countries: (0..20).map(|n| Country([b'A', b'A' + n])).collect(),
+            systems_v4: steps_of(&systems_v4),
+            systems_v6: steps_of(&systems_v6),
+            countries_v4: steps_of(&countries_v4),
+            countries_v6: steps_of(&countries_v6),
+            ..TableParts::default()
+        }).unwrap();
+        let table = NetworkTable::decode(&built.encode().unwrap()).unwrap();
+        prop_assert_eq!(&table, &built);
+        let check = |addr: IpAddr, system: Option<u8>, country: Option<u8>| {
+            let found = table.find(addr);
+            assert_eq!(found.system.map(|s| s.number), system.map(u32::from), "{addr}");
+            assert_eq!(found.country, country.map(|n| Country([b'A', b'A' + n])), "{addr}");
+        };
+        for key in asked_v4.into_iter().chain(systems_v4.keys().copied()).chain(countries_v4.keys().copied()) {
+            check(Ipv4Addr::from_bits(key).into(), naive(&systems_v4, key), naive(&countries_v4, key));
+        }
+        for key in asked_v6.into_iter().chain(systems_v6.keys().copied()).chain(countries_v6.keys().copied()) {
+            // All ones in the lower half: no address of that kind is IPv4 inside IPv6.
+            let addr = Ipv6Addr::from_bits(u128::from(key) << 64 | u128::from(u64::MAX));
+            check(addr.into(), naive(&systems_v6, key), naive(&countries_v6, key));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = format::decode_body(&body);
+        let _ = NetworkTable::decode(&body);
+        let _ = NetworkTable::unpack(&body);
+    }
+
+    #[test]
+    fn no_change_behind_the_checksum_makes_it_panic(position in 0..200_usize, byte: u8, cut in 0..200_usize) {
+        let bytes = small().encode().unwrap();
+        let mut body = bytes[18..].to_vec();
+        let position = position % body.len();
+        body[position] = byte;
+        let _ = format::decode_body(&body);
+        body.truncate(cut);
+        let _ = format::decode_body(&body);
+    }
+}

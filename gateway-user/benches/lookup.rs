@@ -1,0 +1,119 @@
+//! Nanoseconds per look-up of the embedded table, and of MMDB files on the same addresses in the same run.
+//!
+//! `cargo bench -p gateway-user --bench lookup -- ASN.mmdb COUNTRY.mmdb`
+#![allow(clippy::print_stdout, reason = "a bench prints its result")]
+
+use anyhow::Context;
+use gateway_core::enrich::Networks;
+use gateway_core::enrich::table::NetworkTable;
+use gateway_user::tables;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// More than any cache of the processor holds tables for.
+const ADDRS: usize = 200_000;
+/// Every contender is timed this often by turns; the best turn counts, the machine being shared.
+const ROUNDS: usize = 7;
+
+fn main() -> anyhow::Result<()> {
+    // Cargo passes `--bench`; what is no flag is a path.
+    let paths: Vec<PathBuf> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).map(PathBuf::from).collect();
+    let began = Instant::now();
+    let table = tables::embedded()?;
+    println!(
+        "unpack the embedded table: {} ms, {} bytes of memory",
+        began.elapsed().as_millis(),
+        table.memory_bytes()
+    );
+    let files =
+        if paths.is_empty() { None } else { Some(tables::load(&paths).context("open the MMDB files")?) };
+    // Addresses come from the fuller source, so that what the table leaves out is seen.
+    let source: &dyn Networks = files.as_deref().map_or(&table, |files| files);
+    for (family, addrs) in [("IPv4", v4_addrs(source)), ("IPv6", v6_addrs(source))] {
+        let mut best = [f64::INFINITY; 3];
+        for _ in 0..ROUNDS {
+            let [find, network_of, mmdb] = &mut best;
+            *find = find.min(nanoseconds(&addrs, |addr| table.find(addr).country.is_some()));
+            *network_of = network_of.min(nanoseconds(&addrs, |addr| table.network_of(addr).is_some()));
+            if let Some(files) = &files {
+                *mmdb = mmdb.min(nanoseconds(&addrs, |addr| files.network_of(addr).is_some()));
+            }
+        }
+        let [find, network_of, mmdb] = best;
+        println!("{family}: find {find:.0} ns, network_of (copies the organisation) {network_of:.0} ns");
+        if let Some(files) = &files {
+            println!("{family}: network_of by maxminddb {mmdb:.0} ns");
+            compare(&addrs, &table, files.as_ref());
+        }
+    }
+    Ok(())
+}
+
+fn nanoseconds(addrs: &[IpAddr], ask: impl Fn(IpAddr) -> bool) -> f64 {
+    let began = Instant::now();
+    for &addr in addrs {
+        black_box(ask(black_box(addr)));
+    }
+    began.elapsed().as_secs_f64() * 1e9 / addrs.len() as f64
+}
+
+/// How often the two agree: a look-up that is quick and wrong is worth nothing.
+fn compare(addrs: &[IpAddr], table: &NetworkTable, files: &dyn Networks) {
+    let (mut other_country, mut no_country, mut other_system, mut no_system) = (0, 0, 0, 0);
+    for &addr in addrs {
+        let ours = table.network_of(addr).unwrap_or_default();
+        let theirs = files.network_of(addr).unwrap_or_default();
+        match ours.country {
+            country if country == theirs.country => {}
+            None => no_country += 1,
+            Some(_) => other_country += 1,
+        }
+        match ours.asn {
+            asn if asn == theirs.asn => {}
+            None => no_system += 1,
+            Some(_) => other_system += 1,
+        }
+    }
+    println!(
+        "  of {} addresses: country differs {other_country}, is left out {no_country}; system differs {other_system}, is left out {no_system}",
+        addrs.len()
+    );
+}
+
+/// Addresses anywhere that are in some country. The generator is SplitMix64, with a fixed seed.
+fn v4_addrs(source: &dyn Networks) -> Vec<IpAddr> {
+    let mut state = 1;
+    known(source, || Ipv4Addr::from_bits(next(&mut state) as u32).into())
+}
+
+/// Addresses in the three blocks (2400::/12, 2600::/12, 2a00::/12) that hold most of what is given out.
+fn v6_addrs(source: &dyn Networks) -> Vec<IpAddr> {
+    let mut state = 2;
+    known(source, || {
+        let block: u128 = [0x240, 0x260, 0x2a0][(next(&mut state) % 3) as usize];
+        let low = u128::from(next(&mut state)) << 64 | u128::from(next(&mut state));
+        Ipv6Addr::from_bits(block << 116 | low >> 12).into()
+    })
+}
+
+fn known(source: &dyn Networks, mut draw: impl FnMut() -> IpAddr) -> Vec<IpAddr> {
+    let mut addrs = Vec::with_capacity(ADDRS);
+    while addrs.len() < ADDRS {
+        let addr = draw();
+        if source.network_of(addr).is_some_and(|network| network.country.is_some()) {
+            addrs.push(addr);
+        }
+    }
+    addrs
+}
+
+fn next(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}

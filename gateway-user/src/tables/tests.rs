@@ -1,0 +1,254 @@
+#![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
+
+use super::*;
+use gateway_core::units::Country;
+use std::path::Path;
+use tempfile::TempDir;
+use writer::{Value, map, mmdb, text};
+
+mod writer;
+
+/// 2026-10-01T00:00:00Z.
+const OCTOBER: u64 = 1_790_812_800;
+
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+#[track_caller]
+fn check(tables: &dyn Networks, addr: &str, asn: Option<u32>, organisation: Option<&str>, country: &str) {
+    let network = tables.network_of(addr.parse().unwrap()).unwrap_or_default();
+    let found = (network.asn, network.organisation.as_deref());
+    assert_eq!(found, (asn, organisation), "{addr}");
+    assert_eq!(network.country, Country::parse(country), "{addr}");
+}
+
+#[track_caller]
+fn error_of(path: &Path) -> String {
+    match load(&[path.to_owned()]) {
+        Ok(_) => panic!("{} was taken for a table", path.display()),
+        Err(error) => format!("{error:#}"),
+    }
+}
+
+fn maxmind_asn(number: u32, organisation: &str) -> Value {
+    map(vec![
+        ("autonomous_system_number", Value::U32(number)),
+        ("autonomous_system_organization", text(organisation)),
+    ])
+}
+
+fn maxmind_country(code: &str) -> Value {
+    map(vec![
+        ("country", map(vec![("iso_code", text(code)), ("names", map(vec![("en", text("A name"))]))])),
+        ("registered_country", map(vec![("iso_code", text("CN"))])),
+    ])
+}
+
+/// The addresses of the story and their neighbours: system and country as DB-IP has them on 2026-09-01.
+#[test]
+fn the_embedded_table_knows_the_check_list() {
+    let table = load(&[]).unwrap();
+    assert_eq!(table.as_of(), "2026-09-01");
+    for (addr, asn, country) in [
+        ("47.74.0.1", 45102, "JP"),
+        ("47.74.128.1", 45102, "SG"),
+        ("47.74.200.1", 45102, "SG"),
+        ("47.88.1.1", 45102, "US"),
+        ("47.88.128.1", 45102, "SG"),
+        ("47.241.7.1", 45102, "SG"),
+        ("161.117.1.1", 45102, "SG"),
+        ("161.117.71.36", 45102, "SG"),
+        ("8.209.0.0", 45102, "RU"),
+        ("8.209.31.255", 45102, "RU"),
+        ("8.209.128.0", 45102, "RU"),
+        ("8.209.191.255", 45102, "RU"),
+        ("47.246.132.0", 45102, "RU"),
+        ("47.246.135.255", 45102, "RU"),
+        ("8.211.0.1", 45102, "DE"),
+        ("8.8.8.8", 15169, "US"),
+        ("142.250.74.46", 15169, "US"),
+        ("1.1.1.1", 13335, "AU"),
+        ("157.240.1.35", 32934, "US"),
+        ("17.253.144.10", 714, "US"),
+        ("77.88.55.88", 13238, "RU"),
+        ("77.88.8.8", 13238, "RU"),
+        ("20.190.159.0", 8075, "IE"),
+        ("20.47.97.1", 8069, "NL"),
+        ("2400:3200::1", 37963, "CN"),
+        ("2606:4700::1111", 13335, "CA"),
+        ("203.107.1.1", 37963, "CN"),
+        ("223.5.5.5", 37963, "CN"),
+        ("120.92.96.155", 59019, "CN"),
+        ("111.13.141.125", 9808, "CN"),
+        ("58.83.160.156", 56048, "CN"),
+        ("118.26.252.1", 23724, "CN"),
+        ("119.8.160.1", 136_907, "SG"),
+    ] {
+        let network = table.network_of(addr.parse().unwrap()).unwrap_or_default();
+        assert_eq!((network.asn, network.country), (Some(asn), Country::parse(country)), "{addr}");
+        assert!(network.organisation.is_some(), "{addr}");
+    }
+    check(&*table, "8.209.0.1", Some(45102), Some("Alibaba (US) Technology Co., Ltd."), "RU");
+}
+
+#[test]
+fn the_embedded_table_does_not_know_what_is_nowhere() {
+    let table = embedded().unwrap();
+    for addr in [
+        "10.0.0.1",
+        "127.0.0.1",
+        "192.168.1.1",
+        "224.0.0.251",
+        "255.255.255.255",
+        "::1",
+        "fe80::1",
+        "ff02::fb",
+        "fd00::1",
+    ] {
+        assert_eq!(table.network_of(addr.parse().unwrap()), None, "{addr}");
+    }
+}
+
+#[test]
+fn the_embedded_table_is_small_and_says_its_source() {
+    let table = embedded().unwrap();
+    assert!(EMBEDDED.len() <= 800_000, "{} bytes on disk", EMBEDDED.len());
+    assert!(table.memory_bytes() <= 6_000_000, "{} bytes in memory", table.memory_bytes());
+    assert!(table.source().contains("IP Geolocation by DB-IP, https://db-ip.com"));
+}
+
+#[test]
+fn a_damaged_embedded_table_would_be_refused() {
+    for len in (0..EMBEDDED.len()).step_by(EMBEDDED.len() / 12) {
+        assert!(NetworkTable::unpack(&EMBEDDED[..len]).is_err(), "the first {len} bytes");
+    }
+    assert!(NetworkTable::unpack(&EMBEDDED[..EMBEDDED.len() - 1]).is_err());
+}
+
+#[test]
+fn files_in_maxminds_layout() {
+    let files = Files::new();
+    let networks =
+        [("8.8.8.0/24", maxmind_asn(15169, "Google LLC")), ("2001:db8::/32", maxmind_asn(64496, ""))];
+    let asn = files.write("asn.mmdb", &mmdb("GeoLite2-ASN", OCTOBER, &networks));
+    let networks = [("8.0.0.0/9", maxmind_country("US")), ("9.0.0.0/8", maxmind_country("ZZ"))];
+    let country = files.write("country.mmdb", &mmdb("GeoLite2-Country", OCTOBER + 86_400, &networks));
+    let tables = load(&[asn, country]).unwrap();
+    assert_eq!(tables.as_of(), "ASN 2026-10-01, country 2026-10-02");
+    check(&*tables, "8.8.8.8", Some(15169), Some("Google LLC"), "US");
+    check(&*tables, "::ffff:8.8.8.8", Some(15169), Some("Google LLC"), "US");
+    check(&*tables, "8.8.9.8", None, None, "US");
+    check(&*tables, "2001:db8::1", Some(64496), None, "");
+    assert_eq!(tables.network_of("9.9.9.9".parse().unwrap()), None); // Unknown, though the embedded table knows.
+}
+
+#[test]
+fn a_file_in_ipinfos_layouts_gives_both() {
+    let lite = map(vec![
+        ("asn", text("AS15169")),
+        ("as_name", text("Google LLC")),
+        ("as_domain", text("google.com")),
+        ("country", text("United States")),
+        ("country_code", text("US")),
+    ]);
+    let country_asn =
+        map(vec![("asn", text("AS15169")), ("as_name", text("Google LLC")), ("country", text("US"))]);
+    let grouped = map(vec![
+        ("as", map(vec![("asn", text("AS15169")), ("name", text("Google LLC"))])),
+        ("geo", map(vec![("country_code", text("US"))])),
+    ]);
+    for (kind, value) in [
+        ("ipinfo bundle_lite.mmdb", lite),
+        ("ipinfo generic_country_asn.mmdb", country_asn),
+        ("ipinfo core.mmdb", grouped),
+    ] {
+        let files = Files::new();
+        let path = files.write("x.mmdb", &mmdb(kind, OCTOBER, &[("8.8.8.0/24", value)]));
+        let tables = load(&[path]).unwrap();
+        assert_eq!(tables.as_of(), "2026-10-01");
+        check(&*tables, "8.8.8.8", Some(15169), Some("Google LLC"), "US");
+        assert_eq!(tables.network_of("1.1.1.1".parse().unwrap()), None, "{kind}");
+    }
+}
+
+#[test]
+fn what_no_file_is_about_comes_from_the_embedded_table() {
+    let files = Files::new();
+    let bytes = mmdb("GeoLite2-Country", OCTOBER, &[("8.8.8.0/24", maxmind_country("DE"))]);
+    let tables = load(&[files.write("country.mmdb", &bytes)]).unwrap();
+    assert_eq!(tables.as_of(), "ASN 2026-09-01, country 2026-10-01");
+    check(&*tables, "8.8.8.8", Some(15169), Some("Google LLC"), "DE");
+    check(&*tables, "1.1.1.1", Some(13335), Some("Cloudflare, Inc."), ""); // The file does not know where.
+}
+
+#[test]
+fn the_country_in_a_file_of_systems_is_not_where_an_address_is() {
+    let files = Files::new();
+    let value =
+        map(vec![("asn", Value::U32(45102)), ("name", text("Alibaba")), ("country_code", text("CN"))]);
+    let tables =
+        load(&[files.write("asn.mmdb", &mmdb("ip-to-asn", OCTOBER, &[("8.209.0.0/19", value)]))]).unwrap();
+    check(&*tables, "8.209.0.1", Some(45102), Some("Alibaba"), "RU");
+}
+
+#[test]
+fn the_first_file_that_knows_wins() {
+    let files = Files::new();
+    let one = files.write("1.mmdb", &mmdb("a-country", OCTOBER, &[("8.8.8.0/24", maxmind_country("DE"))]));
+    let two = files.write("2.mmdb", &mmdb("b-country", OCTOBER, &[("8.8.0.0/16", maxmind_country("FR"))]));
+    let tables = load(&[one, two]).unwrap();
+    check(&*tables, "8.8.8.8", Some(15169), Some("Google LLC"), "DE");
+    assert_eq!(tables.network_of("8.8.1.1".parse().unwrap()).unwrap().country, Country::parse("FR"));
+}
+
+#[test]
+fn what_is_no_table_is_named_in_one_line() {
+    let files = Files::new();
+    let readme = files.write("README.md", b"# Not a table\n");
+    let said = error_of(&readme);
+    assert!(said.starts_with(&format!("{} is not an MMDB file", readme.display())), "{said}");
+    let other = map(vec![("connection_type", text("Cable/DSL"))]);
+    let other = files.write("c.mmdb", &mmdb("GeoIP2-Connection-Type", OCTOBER, &[("8.8.8.0/24", other)]));
+    let said = error_of(&other);
+    assert!(said.contains("GeoIP2-Connection-Type") && said.contains("neither countries nor"), "{said}");
+    let missing = files.0.path().join("missing.mmdb");
+    let said = error_of(&missing);
+    assert!(said.starts_with(&format!("read the MMDB file {}", missing.display())), "{said}");
+    for said in [error_of(&readme), error_of(&other), error_of(&missing), error_of(files.0.path())] {
+        assert!(!said.contains('\n'), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_or_changed_never_panics() {
+    let files = Files::new();
+    let networks = [("8.8.8.0/24", maxmind_country("US")), ("2001:db8::/32", maxmind_country("DE"))];
+    let bytes = mmdb("GeoLite2-Country", OCTOBER, &networks);
+    let ask = |bytes: &[u8]| {
+        if let Ok(file) = MmdbFile::open(&files.write("x.mmdb", bytes)) {
+            for addr in ["8.8.8.8", "1.1.1.1", "2001:db8::1", "ffff::"] {
+                file.fill(addr.parse().unwrap(), &mut Network::default());
+            }
+        }
+    };
+    assert!(MmdbFile::open(&files.write("x.mmdb", &bytes)).is_ok());
+    for len in 0..bytes.len() {
+        ask(&bytes[..len]);
+    }
+    for position in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[position] ^= 0x81;
+        ask(&changed);
+    }
+}
