@@ -2,3 +2,5 @@
 //! `gateway-core`.
 
 pub mod cli;
+pub mod clock;
+pub mod links;
