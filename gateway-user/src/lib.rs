@@ -5,3 +5,6 @@
 pub mod cli;
 pub mod kernel;
 pub mod tables;
+pub mod clock;
+pub mod config;
+pub mod links;

@@ -2,6 +2,8 @@
 //!
 //! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed.
 
+mod doctor;
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -14,7 +16,9 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Doctor(doctor::DoctorArgs),
+}
 
 /// How a command that did not fail ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +44,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
-    match command {}
+    match command {
+        Command::Doctor(args) => doctor::run(&args),
+    }
 }
 
 /// Did the reader of our output go away (`telltale flows | head`)? That is no failure.
