@@ -3,8 +3,8 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
-pub mod kernel;
-pub mod tables;
 pub mod clock;
 pub mod config;
+pub mod kernel;
 pub mod links;
+pub mod tables;
