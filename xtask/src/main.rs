@@ -80,5 +80,7 @@ fn run(command: Command) -> anyhow::Result<()> {
 
 fn parse_mac(text: &str) -> Result<[u8; 6], String> {
     let bytes: Option<Vec<u8>> = text.split(':').map(|part| u8::from_str_radix(part, 16).ok()).collect();
-    bytes.and_then(|b| b.try_into().ok()).ok_or_else(|| "a MAC address looks like 7c:03:ab:5e:08:01".to_owned())
+    bytes
+        .and_then(|b| b.try_into().ok())
+        .ok_or_else(|| "a MAC address looks like 7c:03:ab:5e:08:01".to_owned())
 }

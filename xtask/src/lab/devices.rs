@@ -118,7 +118,8 @@ impl DeviceSpec {
         client.arg(&script).env("RESOLV_CONF", etc.join("resolv.conf"));
         namespace.run(&mut client)?;
 
-        let shown = namespace.run(&mut tool::command("ip", ["-4", "-o", "addr", "show", "dev", interface]))?;
+        let shown =
+            namespace.run(&mut tool::command("ip", ["-4", "-o", "addr", "show", "dev", interface]))?;
         let addr_v4 = shown.split_whitespace().skip_while(|w| *w != "inet").nth(1);
         let addr_v4 = addr_v4.and_then(|a| a.split('/').next()).and_then(|a| a.parse().ok());
         let addr_v4 = addr_v4.with_context(|| format!("no lease from {GATEWAY_ADDR_V4}: {shown}"))?;
@@ -140,8 +141,10 @@ fn wait_for_global_v6(interface: &str) -> Result<Ipv6Addr> {
     const LOOK_AGAIN: Duration = Duration::from_millis(5);
     let deadline = Instant::now() + JOIN_DEADLINE;
     loop {
-        let addresses = fs::read_to_string("/proc/thread-self/net/if_inet6").context("read the IPv6 addresses")?;
-        let routes = fs::read_to_string("/proc/thread-self/net/ipv6_route").context("read the IPv6 routes")?;
+        let addresses =
+            fs::read_to_string("/proc/thread-self/net/if_inet6").context("read the IPv6 addresses")?;
+        let routes =
+            fs::read_to_string("/proc/thread-self/net/ipv6_route").context("read the IPv6 routes")?;
         let has_default_route = routes.lines().any(|line| {
             let words: Vec<_> = line.split_whitespace().collect();
             words.get(1) == Some(&"00") && words.last() == Some(&interface)

@@ -105,7 +105,8 @@ pub fn play_evening(household: &Household) -> Result<Vec<Played>> {
             let uploads = &uploads;
             scope.spawn(move || play(household, role, steps, uploads))
         });
-        let played = players.into_iter().map(|p| p.join().map_err(|_| anyhow!("a player's thread panicked"))?);
+        let played =
+            players.into_iter().map(|p| p.join().map_err(|_| anyhow!("a player's thread panicked"))?);
         played.collect()
     })
 }
@@ -114,7 +115,8 @@ fn play(household: &Household, role: &'static str, steps: &[Step], uploads: &Pat
     let device = household.device(role)?;
     for (number, step) in steps.iter().enumerate() {
         let upload = uploads.join(format!("{role}-{number}"));
-        step.play(household, device, &upload).with_context(|| format!("play step {number} of {role}'s evening"))?;
+        step.play(household, device, &upload)
+            .with_context(|| format!("play step {number} of {role}'s evening"))?;
     }
     Ok(Played { role, steps: steps.len() })
 }
@@ -179,6 +181,7 @@ fn write_noise(path: &Path, len: Range<usize>) -> Result<()> {
     let len = len.start + choice % len.len();
     let random = fs::File::open("/dev/urandom").context("open /dev/urandom")?;
     let mut file = fs::File::create(path).with_context(|| format!("make {}", path.display()))?;
-    std::io::copy(&mut random.take(len as u64), &mut file).with_context(|| format!("write {}", path.display()))?;
+    std::io::copy(&mut random.take(len as u64), &mut file)
+        .with_context(|| format!("write {}", path.display()))?;
     Ok(())
 }

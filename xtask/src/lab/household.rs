@@ -7,8 +7,10 @@ use super::{gateway, internet, packages};
 use crate::tool;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::fmt::Write as _;
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The MAC address of the gateway on its LAN side.
 pub const GATEWAY_MAC: [u8; 6] = [0x94, 0x83, 0xc4, 0x77, 0x00, 0x01];
@@ -26,13 +28,11 @@ const QUICK_IPV6: [(&str, &str); 4] = [
     ("ipv6/conf/default/router_solicitation_delay", "0"),
     ("ipv6/conf/default/router_solicitation_interval", "1"),
 ];
-const FORWARDING: [(&str, &str); 3] = [
-    ("ipv4/ip_forward", "1"),
-    ("ipv6/conf/all/forwarding", "1"),
-    ("ipv6/conf/default/forwarding", "1"),
-];
+const FORWARDING: [(&str, &str); 3] =
+    [("ipv4/ip_forward", "1"), ("ipv6/conf/all/forwarding", "1"), ("ipv6/conf/default/forwarding", "1")];
 /// A switch has no addresses of its own.
-const NO_IPV6: [(&str, &str); 2] = [("ipv6/conf/all/disable_ipv6", "1"), ("ipv6/conf/default/disable_ipv6", "1")];
+const NO_IPV6: [(&str, &str); 2] =
+    [("ipv6/conf/all/disable_ipv6", "1"), ("ipv6/conf/default/disable_ipv6", "1")];
 
 /// How to build a household.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,7 +58,8 @@ pub enum Offloads {
     None,
     /// Senders make super-packets (TSO, GSO), as virtual links do when left alone.
     Send,
-    /// Senders make super-packets and receivers join packets into some (GRO).
+    /// Devices and servers make super-packets, access point and gateway send single packets, and every receiver
+    /// joins what it gets (GRO). A virtual link leaves receive offload out where its sender makes super-packets.
     SendAndReceive,
 }
 
@@ -90,8 +91,14 @@ impl Household {
         let devices = std::thread::scope(|scope| {
             let web = scope.spawn(|| internet::start(&run, &internet));
             gateway::start(&run, &gateway)?;
-            let joins = DEVICES.map(|spec| scope.spawn({ let run = &run; move || spec.join(run) }));
-            let devices: Result<Vec<_>> = joins.into_iter().map(|j| j.join().map_err(|_| panicked())?).collect();
+            let joins = DEVICES.map(|spec| {
+                scope.spawn({
+                    let run = &run;
+                    move || spec.join(run)
+                })
+            });
+            let devices: Result<Vec<_>> =
+                joins.into_iter().map(|j| j.join().map_err(|_| panicked())?).collect();
             web.join().map_err(|_| panicked())??;
             devices
         })?;
@@ -121,7 +128,10 @@ impl Household {
     /// # Errors
     /// If there is none.
     pub fn device(&self, role: &str) -> Result<&Device> {
-        self.devices.iter().find(|d| d.spec.role == role).with_context(|| format!("no device is called {role}"))
+        self.devices
+            .iter()
+            .find(|d| d.spec.role == role)
+            .with_context(|| format!("no device is called {role}"))
     }
 
     /// The run that this household belongs to: its name and directories.
@@ -162,13 +172,43 @@ impl Household {
     /// If ethtool fails.
     pub fn set_offloads(&self, offloads: Offloads) -> Result<()> {
         let on = |is_on: bool| if is_on { "on" } else { "off" };
-        let send = on(offloads >= Offloads::Send);
-        let receive = on(offloads >= Offloads::SendAndReceive);
-        let settings = ["tx", send, "sg", send, "tso", send, "gso", send, "gro", receive];
+        let receives = offloads >= Offloads::SendAndReceive;
+        // A virtual link hands over every packet at once: without a wait there is nothing to join it with.
+        let wait_ns = if receives { "100000" } else { "0" };
         for (namespace, interface) in self.interfaces() {
+            let is_relay = [&self.gateway, &self.access_point].contains(&namespace);
+            let send = on(offloads >= Offloads::Send && !(receives && is_relay));
+            let settings = ["tx", send, "sg", send, "tso", send, "gso", send, "gro", on(receives)];
             namespace.run(tool::command("ethtool", ["-K", interface]).args(settings))?;
+            // Through `ip netns exec`, whose /sys shows the namespace's own interfaces.
+            let setting = format!("echo {wait_ns} > /sys/class/net/{interface}/gro_flush_timeout");
+            tool::run(namespace.exec("sh").args(["-c", &setting]))?;
         }
         Ok(())
+    }
+
+    /// Waits until no interface of a device has carried a frame for a while: closing connections have closed.
+    ///
+    /// # Errors
+    /// If it does not become quiet within some seconds.
+    pub fn wait_until_quiet(&self) -> Result<()> {
+        const QUIET_FOR: Duration = Duration::from_millis(150);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let counters = || -> Result<Vec<String>> {
+            let path = "/proc/thread-self/net/dev";
+            let read = || fs::read_to_string(path).with_context(|| format!("read {path}"));
+            self.devices.iter().map(|device| device.namespace.inside(read)).collect()
+        };
+        let mut last = counters()?;
+        while Instant::now() < deadline {
+            std::thread::sleep(QUIET_FOR);
+            let now = counters()?;
+            if now == last {
+                return Ok(());
+            }
+            last = now;
+        }
+        bail!("the household does not become quiet")
     }
 
     /// Makes the gateway and its devices know each other's MAC addresses for good, so that no neighbour
@@ -189,7 +229,10 @@ impl Household {
             let addrs = [GATEWAY_ADDR_V4.to_string(), GATEWAY_ADDR_V6.to_string()];
             for addr in addrs.into_iter().chain([link_local(GATEWAY_MAC).to_string()]) {
                 let interface = spec.interface;
-                let _ = writeln!(in_device, "neigh replace {addr} lladdr {of_gateway} dev {interface} nud permanent");
+                let _ = writeln!(
+                    in_device,
+                    "neigh replace {addr} lladdr {of_gateway} dev {interface} nud permanent"
+                );
             }
             namespace.ip(&in_device)?;
         }
@@ -245,7 +288,8 @@ fn link_batch(run: &Run, mtu: u32) -> String {
 }
 
 fn access_point_batch(mtu: u32) -> String {
-    let mut batch = format!("link add air mtu {mtu} type bridge stp_state 0 forward_delay 0\nlink set air up\n");
+    let mut batch =
+        format!("link add air mtu {mtu} type bridge stp_state 0 forward_delay 0\nlink set air up\n");
     let wifi = DEVICES.into_iter().filter(|spec| spec.port == Port::Wifi).map(|spec| spec.role);
     for port in wifi.chain(["uplink"]) {
         let _ = writeln!(batch, "link set {port} master air up");

@@ -72,7 +72,12 @@ pub const SITES: [Site; 19] = [
     site("upload.wikimedia.org", &[], &["185.15.59.240"], &["2a02:ec80:300:ed1a::2:b"]),
     site("one.one.one.one", &[], &["1.1.1.1"], &["2606:4700:4700::1111"]),
     site("cdnjs.cloudflare.com", &[], &["104.17.24.14"], &["2606:4700::6811:180e"]),
-    site("cdn.jsdelivr.net", &["cdn.jsdelivr.net.cdn.cloudflare.net"], &["104.17.24.14"], &["2606:4700::6811:180e"]),
+    site(
+        "cdn.jsdelivr.net",
+        &["cdn.jsdelivr.net.cdn.cloudflare.net"],
+        &["104.17.24.14"],
+        &["2606:4700::6811:180e"],
+    ),
     site("dns.google", &[], &["8.8.8.8", "8.8.4.4"], &["2001:4860:4860::8888"]),
 ];
 
@@ -247,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_chain_of_names_ends_in_addresses() {
-        let text = dns_records(&site("a.example", &["b.example", "c.example"], &["192.0.2.1"], &["2001:db8::1"]));
+        let text =
+            dns_records(&site("a.example", &["b.example", "c.example"], &["192.0.2.1"], &["2001:db8::1"]));
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
             lines,

@@ -31,5 +31,5 @@ pub use household::{GATEWAY_MAC, Household, HouseholdOptions, Offloads};
 pub use internet::{
     BLACKHOLE_V4, BLACKHOLE_V6, SITES, Site, TRAFFIC_SERVER_V4, TRAFFIC_SERVER_V6, WEB_SERVER_PORTS,
 };
-pub use netns::{Namespace, is_machine_namespace};
-pub use telltale::{Telltale, TelltaleOptions, Stopped, run_telltale};
+pub use netns::{Namespace, is_lab_namespace};
+pub use telltale::{Stopped, Telltale, TelltaleOptions, run_telltale};

@@ -1,5 +1,6 @@
 //! One network namespace, named as `ip netns` names them, and how to act inside it.
 
+use super::run::{maker_of, names_in};
 use crate::tool;
 use anyhow::{Context as _, Result, anyhow};
 use nix::sched::{CloneFlags, setns};
@@ -105,17 +106,16 @@ pub(crate) fn ip_batch(lines: &str) -> Result<()> {
         .with_context(|| format!("set up the network with this batch:\n{lines}"))
 }
 
-/// Is the calling thread in the network namespace the machine booted with? The generators of traffic refuse to
-/// run there.
+/// Is the calling thread in a namespace of the lab? The generators of traffic refuse to run anywhere else.
 ///
 /// # Errors
 /// If /proc cannot be read.
-pub fn is_machine_namespace() -> Result<bool> {
-    let of = |who: &str| {
-        let path = format!("/proc/{who}/ns/net");
-        fs::metadata(&path).map(|m| (m.dev(), m.ino())).with_context(|| format!("read {path}"))
-    };
-    Ok(of("thread-self")? == of("1")?)
+pub fn is_lab_namespace() -> Result<bool> {
+    let identity = |path: &Path| fs::metadata(path).map(|m| (m.dev(), m.ino()));
+    let own = Path::new("/proc/thread-self/ns/net");
+    let own = identity(own).with_context(|| format!("read {}", own.display()))?;
+    let lab = names_in(Path::new(NAMES)).into_iter().filter(|name| maker_of(name).is_some());
+    Ok(lab.map(|name| identity(&Path::new(NAMES).join(name))).any(|it| it.is_ok_and(|it| it == own)))
 }
 
 #[cfg(test)]

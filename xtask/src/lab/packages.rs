@@ -25,8 +25,11 @@ const PROGRAMS: [(&str, &str); 13] = [
 /// The packages whose programs are not on this machine, in order.
 #[must_use]
 pub fn missing() -> Vec<&'static str> {
-    let missing: BTreeSet<_> =
-        PROGRAMS.iter().filter(|(program, _)| tool::find(program).is_none()).map(|(_, package)| *package).collect();
+    let missing: BTreeSet<_> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| tool::find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
     missing.into_iter().collect()
 }
 

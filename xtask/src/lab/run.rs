@@ -47,7 +47,8 @@ impl Run {
         let number = BEGUN.fetch_add(1, Ordering::Relaxed);
         let id = format!("{PREFIX}{}n{number}", std::process::id());
         let directory = directory_of(&id);
-        fs::create_dir_all(&directory).with_context(|| format!("make the directory {}", directory.display()))?;
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("make the directory {}", directory.display()))?;
         let cleaner = Command::new(xtask)
             .args([CLEANER_COMMAND, &id])
             .stdin(Stdio::piped())
@@ -125,7 +126,7 @@ pub(crate) fn etc_directory_of(namespace: &Namespace) -> PathBuf {
 }
 
 /// Names of the entries of a directory; none if it is not there.
-fn names_in(directory: &Path) -> Vec<String> {
+pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
@@ -133,7 +134,7 @@ fn names_in(directory: &Path) -> Vec<String> {
 }
 
 /// The process that made the thing of this name; `None` if it is none of ours.
-fn maker_of(name: &str) -> Option<(u32, &str)> {
+pub(crate) fn maker_of(name: &str) -> Option<(u32, &str)> {
     let id = name.split('-').next()?;
     let (pid, number) = id.strip_prefix(PREFIX)?.split_once('n')?;
     number.parse::<u32>().ok()?;
@@ -145,7 +146,9 @@ fn clean_leftovers() -> Result<()> {
     let mut names = names_in(Path::new(NAMES));
     names.extend(names_in(Path::new("/etc/netns")));
     for (directory, prefix) in [("/run", "telltale-lab-"), ("/sys/fs/bpf", "telltale-")] {
-        names.extend(names_in(Path::new(directory)).iter().filter_map(|n| n.strip_prefix(prefix)).map(str::to_owned));
+        names.extend(
+            names_in(Path::new(directory)).iter().filter_map(|n| n.strip_prefix(prefix)).map(str::to_owned),
+        );
     }
     let is_dead = |pid: u32| !Path::new("/proc").join(pid.to_string()).exists();
     let mut ids: Vec<_> = names
@@ -161,8 +164,10 @@ fn clean_leftovers() -> Result<()> {
 
 /// Removes one run: kills what runs in its namespaces, then deletes them and its directories.
 fn clean(id: &str) -> Result<()> {
-    let namespaces: Vec<_> =
-        names_in(Path::new(NAMES)).into_iter().filter(|n| maker_of(n).is_some_and(|(_, i)| i == id)).collect();
+    let namespaces: Vec<_> = names_in(Path::new(NAMES))
+        .into_iter()
+        .filter(|n| maker_of(n).is_some_and(|(_, i)| i == id))
+        .collect();
     for name in &namespaces {
         let pids = unless_gone(name, tool::run(&mut tool::command("ip", ["netns", "pids", name])))?;
         for pid in pids.lines().filter_map(|line| line.trim().parse().ok()) {
@@ -173,8 +178,10 @@ fn clean(id: &str) -> Result<()> {
     for name in &namespaces {
         unless_gone(name, tool::run(&mut tool::command("ip", ["netns", "delete", name])))?;
     }
-    let etc = names_in(Path::new("/etc/netns")).into_iter().filter(|n| maker_of(n).is_some_and(|(_, i)| i == id));
-    let directories = etc.map(|n| Path::new("/etc/netns").join(n)).chain([directory_of(id), pin_directory_of(id)]);
+    let etc =
+        names_in(Path::new("/etc/netns")).into_iter().filter(|n| maker_of(n).is_some_and(|(_, i)| i == id));
+    let directories =
+        etc.map(|n| Path::new("/etc/netns").join(n)).chain([directory_of(id), pin_directory_of(id)]);
     for directory in directories {
         match fs::remove_dir_all(&directory) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

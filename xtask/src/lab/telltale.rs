@@ -122,7 +122,8 @@ fn mount_bpffs() -> Result<()> {
     if stat.filesystem_type() == nix::sys::statfs::BPF_FS_MAGIC {
         return Ok(());
     }
-    let flags = nix::mount::MsFlags::MS_NOSUID | nix::mount::MsFlags::MS_NODEV | nix::mount::MsFlags::MS_NOEXEC;
+    let flags =
+        nix::mount::MsFlags::MS_NOSUID | nix::mount::MsFlags::MS_NODEV | nix::mount::MsFlags::MS_NOEXEC;
     nix::mount::mount(Some("bpf"), directory, Some("bpf"), flags, Some("mode=700"))
         .with_context(|| format!("mount the BPF file system on {directory}"))
 }

@@ -60,7 +60,9 @@ mod tests {
             assert_eq!(all.len(), rounds as usize);
             for (addr, _) in all {
                 match addr {
-                    IpAddr::V4(addr) => assert!(addr.octets().starts_with(&[198, 51, 100]) && addr.octets()[3] > 128),
+                    IpAddr::V4(addr) => {
+                        assert!(addr.octets().starts_with(&[198, 51, 100]) && addr.octets()[3] > 128)
+                    }
                     IpAddr::V6(addr) => assert!(addr.segments().starts_with(&[0x2001, 0xdb8, 0xdead, 0])),
                 }
             }

@@ -1,8 +1,7 @@
 //! Traffic of chosen kinds, made by `xtask traffic` inside a device's namespace and answered by
 //! `xtask traffic serve` in the "Internet".
 //!
-//! Every kind is bounded in count and in time and ends by itself, and none runs in the machine's own network
-//! namespace. Senders keep little in flight, because a virtual link drops what its queue cannot hold, and a
+//! Every kind is bounded in count and in time and ends by itself, and none runs outside a namespace of the lab. Senders keep little in flight, because a virtual link drops what its queue cannot hold, and a
 //! packet lost between the device and the gateway is counted by one of them only.
 
 mod flood;
@@ -12,7 +11,7 @@ mod udp;
 
 use super::devices::Device;
 use super::household::Household;
-use super::netns::is_machine_namespace;
+use super::netns::is_lab_namespace;
 use crate::tool;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -88,9 +87,9 @@ impl Traffic {
     /// Makes this traffic here and now.
     ///
     /// # Errors
-    /// In the machine's own network namespace, beyond the bounds, or if a socket fails.
+    /// Outside the lab, beyond the bounds, or if a socket fails.
     pub fn make(self) -> Result<Sent> {
-        refuse_machine_namespace()?;
+        refuse_outside_the_lab()?;
         let flows = match self {
             Self::Tcp { flows, .. } | Self::Udp { flows, .. } | Self::Flood { flows, .. } => flows,
         };
@@ -98,7 +97,9 @@ impl Traffic {
             bail!("{flows} flows are more than {MAX_FLOWS}, the most that are made in one go");
         }
         match self {
-            Self::Tcp { to, flows, up, down } if up.max(down) <= MAX_TCP_BYTES => tcp::make(to, flows, up, down),
+            Self::Tcp { to, flows, up, down } if up.max(down) <= MAX_TCP_BYTES => {
+                tcp::make(to, flows, up, down)
+            }
             Self::Tcp { .. } => bail!("more than {MAX_TCP_BYTES} bytes on one connection"),
             Self::Udp { to, flows, size, count } => udp::make(to, flows, size, count),
             Self::Flood { v6, flows } => flood::make(v6, flows),
@@ -109,11 +110,15 @@ impl Traffic {
     #[must_use]
     pub fn arguments(self) -> Vec<String> {
         let text = match self {
-            Self::Tcp { to, flows, up, down } => format!("traffic tcp {to} --flows {flows} --up {up} --down {down}"),
+            Self::Tcp { to, flows, up, down } => {
+                format!("traffic tcp {to} --flows {flows} --up {up} --down {down}")
+            }
             Self::Udp { to, flows, size, count } => {
                 format!("traffic udp {to} --flows {flows} --size {size} --count {count}")
             }
-            Self::Flood { v6, flows } => format!("traffic flood --flows {flows}{}", if v6 { " --v6" } else { "" }),
+            Self::Flood { v6, flows } => {
+                format!("traffic flood --flows {flows}{}", if v6 { " --v6" } else { "" })
+            }
         };
         text.split(' ').map(str::to_owned).collect()
     }
@@ -138,8 +143,8 @@ pub fn ping(device: &Device, to: IpAddr, size: u16, count: u32) -> Result<()> {
     device.namespace.run(&mut ping).map(drop)
 }
 
-fn refuse_machine_namespace() -> Result<()> {
-    if is_machine_namespace()? {
+fn refuse_outside_the_lab() -> Result<()> {
+    if !is_lab_namespace()? {
         bail!("this makes traffic to real-world addresses: run it inside a namespace of cargo xtask lab");
     }
     Ok(())
@@ -204,10 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_from_the_machines_own_namespace() {
-        if is_machine_namespace().expect("/proc is there") {
-            let error = Traffic::Flood { v6: false, flows: 1 }.make().unwrap_err();
-            assert!(error.to_string().contains("inside a namespace"), "{error:#}");
-        }
+    fn nothing_is_sent_outside_the_lab() {
+        let error = Traffic::Flood { v6: false, flows: 1 }.make().unwrap_err();
+        assert!(error.to_string().contains("inside a namespace"), "{error:#}");
     }
 }

@@ -1,6 +1,6 @@
 //! The other end of the traffic: a TCP server that takes and gives as many bytes as asked, and a UDP echo.
 
-use super::{MAX_TCP_BYTES, refuse_machine_namespace};
+use super::{MAX_TCP_BYTES, refuse_outside_the_lab};
 use crate::lab::{TRAFFIC_SERVER_V4, TRAFFIC_SERVER_V6};
 use anyhow::{Context as _, Result};
 use nix::sys::socket::sockopt::{RcvBuf, SndBuf};
@@ -29,9 +29,9 @@ pub(crate) const REQUEST_LEN: usize = 16;
 /// Serves until standard input ends.
 ///
 /// # Errors
-/// In the machine's own network namespace, or if a port is taken.
+/// Outside the lab, or if a port is taken.
 pub fn serve_until_end_of_input() -> Result<()> {
-    refuse_machine_namespace()?;
+    refuse_outside_the_lab()?;
     for addr in [IpAddr::V4(TRAFFIC_SERVER_V4), IpAddr::V6(TRAFFIC_SERVER_V6)] {
         let listener = TcpListener::bind((addr, TCP_PORT)).context("listen for TCP")?;
         keep_little_in_flight(&listener)?;

@@ -24,13 +24,19 @@ pub(super) fn make(to: IpAddr, flows: u32, up: u64, down: u64) -> Result<Sent> {
         }
     }
     let flows = u64::from(flows);
-    Ok(Sent { up_bytes: flows * (up + REQUEST_LEN as u64), down_bytes: flows * down, flows, ..Sent::default() })
+    Ok(Sent {
+        up_bytes: flows * (up + REQUEST_LEN as u64),
+        down_bytes: flows * down,
+        flows,
+        ..Sent::default()
+    })
 }
 
 fn open(to: IpAddr) -> Result<TcpStream> {
     let to = SocketAddr::from((to, TCP_PORT));
     let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).context("open a TCP socket")?;
+    let socket =
+        socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).context("open a TCP socket")?;
     // Before it connects, so that the window is small from the first packet on.
     keep_little_in_flight(&socket)?;
     connect(socket.as_raw_fd(), &SockaddrStorage::from(to)).with_context(|| format!("connect to {to}"))?;

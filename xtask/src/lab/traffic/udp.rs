@@ -36,6 +36,7 @@ pub(super) fn make(to: IpAddr, flows: u32, size: u16, count: u32) -> Result<Sent
 
 /// A socket with this source port that reaches addresses of `to`'s kind.
 pub(super) fn bind(to: IpAddr, port: u16) -> Result<UdpSocket> {
-    let any = if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    let any =
+        if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     UdpSocket::bind((any, port)).with_context(|| format!("take the UDP port {port}"))
 }

@@ -198,7 +198,10 @@ mod tests {
 
     fn unhex(text: &str) -> Vec<u8> {
         let digits: String = text.split_whitespace().collect();
-        (0..digits.len()).step_by(2).map(|i| u8::from_str_radix(&digits[i..i + 2], 16).expect("hex")).collect()
+        (0..digits.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&digits[i..i + 2], 16).expect("hex"))
+            .collect()
     }
 
     const MACS: &str = "9483c4770001 7c03ab5e0801";
@@ -225,7 +228,12 @@ mod tests {
 
     #[test]
     fn padding_is_not_ip() {
-        check("0800 4500001d 00000000 40110000 c0a84d64 08080808 9c400035 0009 0000 78", 60, ONE, Some(("ipv4 udp", 1, 29)));
+        check(
+            "0800 4500001d 00000000 40110000 c0a84d64 08080808 9c400035 0009 0000 78",
+            60,
+            ONE,
+            Some(("ipv4 udp", 1, 29)),
+        );
     }
 
     #[test]
@@ -254,8 +262,18 @@ mod tests {
 
     #[test]
     fn fragments_are_packets_of_their_own() {
-        check("0800 450005dc 12342000 40110000 c0a84d64 08080808 9c400035", 1514, ONE, Some(("ipv4 udp fragment", 1, 1500)));
-        check("0800 450000dc 123400b9 40110000 c0a84d64 08080808", 234, ONE, Some(("ipv4 udp fragment", 1, 220)));
+        check(
+            "0800 450005dc 12342000 40110000 c0a84d64 08080808 9c400035",
+            1514,
+            ONE,
+            Some(("ipv4 udp fragment", 1, 1500)),
+        );
+        check(
+            "0800 450000dc 123400b9 40110000 c0a84d64 08080808",
+            234,
+            ONE,
+            Some(("ipv4 udp fragment", 1, 220)),
+        );
         let v6 = "86dd 60000000 05b02c40 20010db8007700000000000000000064 20010db8beef00000000000000000007";
         check(&format!("{v6} 11000001 00000001"), 1510, ONE, Some(("ipv6 udp fragment", 1, 1496)));
         // A later fragment whose payload must not be read as headers.

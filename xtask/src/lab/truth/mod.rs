@@ -5,6 +5,7 @@
 
 mod counter;
 mod measure;
+mod ring;
 mod tally;
 
 pub use counter::count_until_end_of_input;
