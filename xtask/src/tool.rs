@@ -106,10 +106,10 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_the_program_said() {
-        let error = run(&mut command("sh", ["-c", "echo the reason >&2; exit 3"])).unwrap_err();
+        let error = run(&mut command("sh", ["-c", "echo the reason >&2; exit 3"])).expect_err("it failed");
         let text = format!("{error:#}");
         assert!(text.contains("the reason") && text.contains('3'), "{text}");
-        let error = run(&mut Command::new("no-such-program-anywhere")).unwrap_err();
+        let error = run(&mut Command::new("no-such-program-anywhere")).expect_err("it is not there");
         assert!(format!("{error:#}").contains("start no-such-program-anywhere"), "{error:#}");
     }
 

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_namespace_that_is_not_there_is_an_error() {
-        let error = Namespace::new("tt-never-made".to_owned()).inside(|| Ok(())).unwrap_err();
+        let error = Namespace::new("tt-never-made".to_owned()).inside(|| Ok(())).expect_err("no such name");
         assert!(format!("{error:#}").contains("/run/netns/tt-never-made"), "{error:#}");
     }
 }

@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_outside_the_lab() {
-        let error = Traffic::Flood { v6: false, flows: 1 }.make().unwrap_err();
+        let error = Traffic::Flood { v6: false, flows: 1 }.make().expect_err("refused");
         assert!(error.to_string().contains("inside a namespace"), "{error:#}");
     }
 }
