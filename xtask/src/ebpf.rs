@@ -1,0 +1,120 @@
+//! `cargo xtask ebpf`: the kernel objects from their source.
+//!
+//! They are committed, because people who package a router's programs, and newcomers, have no BPF toolchain. So
+//! everybody must be able to make the same bytes and see that they are the same.
+
+#[path = "../../gateway-ebpf/fingerprint.rs"]
+mod fingerprint;
+mod object;
+mod toolchain;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use fingerprint::{OBJECTS, PREBUILT, RECORD};
+use object::TARGETS;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use toolchain::{Toolchain, Unavailable};
+use xtask::tool;
+
+/// Build the kernel objects that the daemon embeds.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Write nothing: fail unless the committed objects are what the source gives
+    #[arg(long, conflicts_with = "bench_only")]
+    check: bool,
+    /// Build only the programs that `cargo xtask bench` compares with, below the target directory
+    #[arg(long)]
+    bench_only: bool,
+}
+
+/// What a check came to.
+#[derive(Debug)]
+pub enum Checked {
+    /// The committed objects are what the source gives.
+    Same,
+    /// The toolchain cannot be had here: why.
+    Skipped(String),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the toolchain is not there, something does not build, or a check fails.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let Arguments { check: wants_check, bench_only } = *arguments;
+    let mut out = std::io::stdout();
+    if wants_check {
+        return Ok(match check()? {
+            Checked::Same => writeln!(out, "the committed kernel objects are what their source gives")?,
+            Checked::Skipped(why) => writeln!(out, "skipped: {why}")?,
+        });
+    }
+    if bench_only {
+        return Ok(writeln!(out, "{}", build_bench()?.display())?);
+    }
+    let toolchain = Toolchain::find_or_install(&mut say)?;
+    let prebuilt = tool::workspace().join(PREBUILT);
+    fs::create_dir_all(&prebuilt).with_context(|| format!("make {}", prebuilt.display()))?;
+    for (name, bytes) in build(&toolchain)? {
+        let path = prebuilt.join(name);
+        fs::write(&path, &bytes).with_context(|| format!("write {}", path.display()))?;
+        writeln!(out, "{PREBUILT}/{name}: {} bytes", bytes.len())?;
+    }
+    let record = format!(
+        "# What these objects were made from: see ../fingerprint.rs. `cargo xtask ebpf` writes this file.\n\
+         # Made with {}.\n{}",
+        toolchain.versions(),
+        fingerprint::lines(tool::workspace())?
+    );
+    let path = prebuilt.join(RECORD);
+    fs::write(&path, record).with_context(|| format!("write {}", path.display()))
+}
+
+/// Builds the programs that the bench compares with, and returns the object.
+///
+/// # Errors
+/// As [`run`].
+pub fn build_bench() -> Result<PathBuf> {
+    object::link(&Toolchain::find_or_install(&mut say)?, "bench", TARGETS[0])
+}
+
+/// Rebuilds the objects and compares.
+///
+/// # Errors
+/// If they differ from the committed ones or do not build.
+pub fn check() -> Result<Checked> {
+    if !fingerprint::is_fresh(tool::workspace())? {
+        bail!("the kernel objects are older than their source: run cargo xtask ebpf");
+    }
+    let toolchain = match Toolchain::find_or_install(&mut say) {
+        Err(e) if e.is::<Unavailable>() => return Ok(Checked::Skipped(format!("{e:#}"))),
+        found => found?,
+    };
+    for (name, bytes) in build(&toolchain)? {
+        let path = tool::workspace().join(PREBUILT).join(name);
+        let committed = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        if committed != bytes {
+            bail!(
+                "{} is not what its source gives here with {} ({RECORD} tells what made it): run cargo xtask ebpf",
+                path.display(),
+                toolchain.versions()
+            );
+        }
+    }
+    Ok(Checked::Same)
+}
+
+/// The objects by name.
+fn build(toolchain: &Toolchain) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let objects = OBJECTS.into_iter().zip(TARGETS);
+    objects
+        .map(|(name, target)| Ok((name, object::finish(&object::link(toolchain, "tap", target)?)?)))
+        .collect()
+}
+
+fn say(message: &str) {
+    // If this cannot be written there is no one to tell.
+    let _ = writeln!(std::io::stderr(), "{message}");
+}
