@@ -8,3 +8,4 @@
 pub mod drained;
 pub mod row;
 pub mod units;
+pub mod wire;
