@@ -18,6 +18,9 @@ pub struct DrainedFlow {
     pub down_packets: u64,
     /// [`gateway_common::FlowState`] `opened`, ORed over CPUs.
     pub opened: u8,
+    /// When its first packet of the interval passed: milliseconds of `CLOCK_BOOTTIME`, low 32 bits. `None` if
+    /// that is not known; a slot that does not say holds 0.
+    pub first_boot_ms: Option<u32>,
 }
 
 impl DrainedFlow {
@@ -31,13 +34,20 @@ impl DrainedFlow {
 
     /// Adds the counts of another slot of the same key.
     pub fn absorb(&mut self, counters: FlowCounters) {
-        let FlowCounters { up_bytes, down_bytes, up_packets, down_packets, first_boot_ms: _, state } =
-            counters;
+        let FlowCounters { up_bytes, down_bytes, up_packets, down_packets, first_boot_ms, state } = counters;
         self.up_bytes = self.up_bytes.wrapping_add(up_bytes);
         self.down_bytes = self.down_bytes.wrapping_add(down_bytes);
         self.up_packets = self.up_packets.wrapping_add(u64::from(up_packets));
         self.down_packets = self.down_packets.wrapping_add(u64::from(down_packets));
         self.opened |= state.opened;
+        let earlier = |mine: u32, theirs: u32| {
+            // The difference as a signed number: right across the wrap, as intervals are far shorter than it.
+            if theirs.wrapping_sub(mine).cast_signed() < 0 { theirs } else { mine }
+        };
+        if first_boot_ms != 0 {
+            self.first_boot_ms =
+                Some(self.first_boot_ms.map_or(first_boot_ms, |mine| earlier(mine, first_boot_ms)));
+        }
     }
 }
 
@@ -52,4 +62,26 @@ pub struct Drained {
     pub flows: Vec<DrainedFlow>,
     /// The kernel's counters, summed over CPUs.
     pub stats: StatBlock,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_one_flow_add_up() {
+        let slot =
+            |first_boot_ms| FlowCounters { up_bytes: 3, up_packets: 1, first_boot_ms, ..Default::default() };
+        let mut flow = DrainedFlow::of(FlowKey::default(), slot(5));
+        assert_eq!(flow.first_boot_ms, Some(5));
+        flow.absorb(slot(u32::MAX - 1));
+        flow.absorb(slot(0));
+        flow.absorb(slot(9));
+        assert_eq!((flow.up_bytes, flow.up_packets), (12, 4));
+        assert_eq!(
+            flow.first_boot_ms,
+            Some(u32::MAX - 1),
+            "the number wraps; the moment before it is earlier"
+        );
+    }
 }

@@ -5,7 +5,12 @@
 //! (owns the books; drained counts in, batches out) → [`row`] (what leaves) → `query`, `report` (rows → text).
 #![forbid(unsafe_code)]
 
+pub mod attribute;
+pub mod books;
+pub mod decode;
 pub mod drained;
+pub mod enrich;
+pub mod fact;
 pub mod row;
 pub mod units;
 pub mod wire;

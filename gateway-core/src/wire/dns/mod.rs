@@ -7,3 +7,6 @@ mod record;
 pub use message::{Answered, Message, read};
 pub use name::MAX_POINTERS;
 pub use record::{Record, RecordData};
+
+#[cfg(test)]
+pub(crate) use message::tests as samples;
