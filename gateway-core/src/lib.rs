@@ -11,6 +11,8 @@ pub mod decode;
 pub mod drained;
 pub mod enrich;
 pub mod fact;
+pub mod ledger;
+pub mod pipeline;
 pub mod row;
 pub mod units;
 pub mod wire;
