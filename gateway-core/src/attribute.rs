@@ -200,7 +200,8 @@ mod tests {
         let flow = flow(protocol::TCP, 1, None).key;
         let said = DomainName::parse("said.example").expect("a name");
         let asked = DomainName::parse("asked.example").expect("a name");
-        hellos.learn_host(flow, BootTime(100), said.clone());
+        let request = b"GET / HTTP/1.1\r\nHost: said.example\r\n\r\n";
+        assert_eq!(hellos.learn_segment(flow, BootTime(100), 1, request), Ok(()));
         let name = |since, until| attribute(&flow, (BootTime(since), BootTime(until)), Some(&asked), &hellos);
         assert_eq!(name(50, 150), Attribution { name: Some(said), evidence: Evidence::HttpHost });
         let by_dns = Attribution { name: Some(asked.clone()), evidence: Evidence::Dns };

@@ -5,7 +5,7 @@ use crate::fact::Fact;
 use crate::row::DeviceFact;
 use crate::units::{BootTime, Mac};
 use crate::wire::dhcp::{self, DhcpMessageType};
-use crate::wire::{WireError, dns, http, ip, tcp, text};
+use crate::wire::{WireError, dns, ip, tcp, text};
 use core::net::IpAddr;
 use gateway_common::{Direction, SampleHeader, SampleKind, protocol};
 
@@ -68,11 +68,7 @@ pub fn decode<'a>(header: &SampleHeader, snapshot: &'a [u8]) -> Result<Option<Fa
         SampleKind::DHCP => decode_dhcp(header, is_up, payload),
         // Who answers names nobody: only what the device itself says tells whom it means.
         SampleKind::TLS | SampleKind::HTTP if !is_up || payload.is_empty() => Ok(None),
-        SampleKind::TLS => decode_tls(header, packet, payload),
-        SampleKind::HTTP => {
-            let name = http::host(payload)?.ok_or(Stop::Nameless)?;
-            Ok(Some(Fact::HostNamed { flow: header.key, at: BootTime(header.boot_ns), name }))
-        }
+        SampleKind::TLS | SampleKind::HTTP => decode_opening(header, packet, payload),
         _ => Err(Stop::UnreadKind),
     }
 }
@@ -135,16 +131,19 @@ fn decode_dhcp<'a>(header: &SampleHeader, is_up: bool, payload: &[u8]) -> Result
     })))
 }
 
-fn decode_tls<'a>(header: &SampleHeader, packet: &[u8], payload: &'a [u8]) -> Result<Option<Fact<'a>>, Stop> {
+fn decode_opening<'a>(
+    header: &SampleHeader,
+    packet: &[u8],
+    payload: &'a [u8],
+) -> Result<Option<Fact<'a>>, Stop> {
     let tcp = tcp::read(packet.get(usize::from(header.l4_offset)..).ok_or(Stop::CutShort)?)?;
     let seq = tcp.seq.wrapping_add(u32::from(tcp.is_syn));
-    Ok(Some(Fact::HelloSegment { flow: header.key, at: BootTime(header.boot_ns), seq, payload }))
+    Ok(Some(Fact::OpeningSegment { flow: header.key, at: BootTime(header.boot_ns), seq, payload }))
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::units::DomainName;
     use crate::wire::dhcp::tests::message as dhcp_message;
     use crate::wire::dns::samples::ANSWER;
     use crate::wire::tls::samples::openssl;
@@ -245,8 +244,8 @@ pub(crate) mod tests {
             samples.iter().map(|(h, b)| decode(h, b).expect("sound").expect("a fact")).collect();
         let [
             Fact::NameAnswered { device, at: BootTime(5), answered },
-            Fact::HelloSegment { seq: 77, payload, .. },
-            Fact::HostNamed { name, .. },
+            Fact::OpeningSegment { seq: 77, payload, .. },
+            Fact::OpeningSegment { seq: 1, .. },
             Fact::DeviceSeen(device_fact),
         ] = facts.as_slice()
         else {
@@ -254,7 +253,6 @@ pub(crate) mod tests {
         };
         assert_eq!((*device, answered.addrs.len()), (Mac(PHONE), 2));
         assert_eq!(payload.len(), 517);
-        assert_eq!(Some(name), DomainName::parse("a.mi.com").as_ref());
         assert_eq!(device_fact.hostname.as_deref(), Some("Redmi"));
     }
 
@@ -292,7 +290,9 @@ pub(crate) mod tests {
         let server = key(PHONE, [47, 241, 10, 5], 50_000, 443, protocol::TCP);
         let (header, bytes) = sample(SampleKind::TLS, Direction::Up, server, 6, 77, &[0x16]);
         assert_eq!(bytes.len(), 60);
-        let Ok(Some(Fact::HelloSegment { payload, .. })) = decode(&header, &bytes) else { panic!("no fact") };
+        let Ok(Some(Fact::OpeningSegment { payload, .. })) = decode(&header, &bytes) else {
+            panic!("no fact")
+        };
         assert_eq!(payload, [0x16]);
     }
 

@@ -1,7 +1,7 @@
 //! What one sample proves. Facts carry their moment; whether they are still true is for the books to judge.
 
 use crate::row::DeviceFact;
-use crate::units::{BootTime, DomainName, Mac};
+use crate::units::{BootTime, Mac};
 use crate::wire::dns::Answered;
 use gateway_common::FlowKey;
 
@@ -17,8 +17,8 @@ pub enum Fact<'a> {
         /// The answer.
         answered: Answered,
     },
-    /// A piece of what a device sends when it opens a TLS conversation.
-    HelloSegment {
+    /// A piece of what a device sends when it opens a TCP conversation: of a TLS hello, or of an HTTP request.
+    OpeningSegment {
         /// In which conversation.
         flow: FlowKey,
         /// When it passed.
@@ -27,15 +27,6 @@ pub enum Fact<'a> {
         seq: u32,
         /// Its bytes, as many as were copied.
         payload: &'a [u8],
-    },
-    /// A device named a host in a plain HTTP request.
-    HostNamed {
-        /// In which conversation.
-        flow: FlowKey,
-        /// When the request passed.
-        at: BootTime,
-        /// The host.
-        name: DomainName,
     },
     /// A device told something of itself, or was given an address.
     DeviceSeen(DeviceFact),

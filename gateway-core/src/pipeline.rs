@@ -95,10 +95,9 @@ impl Pipeline {
                 self.names.learn(device, at, &answered);
                 self.aliases.learn(&answered);
             }
-            Fact::HelloSegment { flow, at, seq, payload } => {
+            Fact::OpeningSegment { flow, at, seq, payload } => {
                 return self.hellos.learn_segment(flow, at, seq, payload);
             }
-            Fact::HostNamed { flow, at, name } => self.hellos.learn_host(flow, at, name),
             Fact::DeviceSeen(fact) => self.devices.learn(&fact),
         }
         Ok(())

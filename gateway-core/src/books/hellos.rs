@@ -1,10 +1,11 @@
-//! The hosts that devices named themselves, per conversation, and the pieces of TLS hellos that are not whole yet.
+//! The hosts that devices named themselves, per conversation, and the pieces of TLS hellos and HTTP request heads
+//! that are not whole yet.
 
 use super::aged::{Aged, Limits};
 use crate::decode::Stop;
 use crate::row::Evidence;
 use crate::units::{BootTime, DomainName};
-use crate::wire::{WireError, tls};
+use crate::wire::{WireError, http, tls};
 use gateway_common::FlowKey;
 
 /// How many named conversations of one device are remembered.
@@ -19,8 +20,9 @@ pub const MAX_STREAMS: usize = 256;
 /// The longest hello that is put together. Post-quantum hellos have 1.7 to 2.1 KB; two key shares and a resumed
 /// session's ticket leave room below this.
 pub const MAX_STREAM_LEN: usize = 8192;
-/// How many pieces are kept of one hello: the kernel copies up to five segments, and some come twice.
-pub const MAX_SEGMENTS: usize = 8;
+/// How many pieces are kept of one hello. The kernel copies up to five segments; a capture may have a hello cut
+/// into many small ones, and the search for its pieces is done anew for each.
+pub const MAX_SEGMENTS: usize = 32;
 /// How long the pieces of one hello may be apart: a lost segment is sent again after 1 s, 3 s, 7 s (RFC 6298 §2).
 pub const STREAM_LASTS_SECS: u64 = 15;
 
@@ -70,15 +72,10 @@ impl Default for HellosBook {
 }
 
 impl HellosBook {
-    /// Enters the host of a plain HTTP request.
-    pub fn learn_host(&mut self, flow: FlowKey, at: BootTime, name: DomainName) {
-        self.enter(flow, Hello { name, evidence: Evidence::HttpHost, at, has_ech: false });
-    }
-
-    /// Enters a piece of a TLS hello, and its name as soon as the pieces so far hold it.
+    /// Enters a piece of what a device sends first, and its name as soon as the pieces so far hold it.
     ///
     /// # Errors
-    /// [`Stop`] if the hello is complete and names nobody, or is no hello.
+    /// [`Stop`] if the hello or request is complete and names nobody, or is neither.
     pub fn learn_segment(
         &mut self,
         flow: FlowKey,
@@ -94,19 +91,18 @@ impl HellosBook {
             self.keep(flow, stream);
             return Ok(());
         };
-        let (hello, ended) = tls::read(&joined);
+        let (hello, ended) = read_opening(&joined, stream.began_at);
         if let Err(WireError::Malformed { .. }) = ended {
             return Err(Stop::Malformed);
         }
-        let is_named = hello.server_name.is_some();
-        if let Some(name) = hello.server_name {
-            let at = stream.began_at;
-            self.enter(flow, Hello { name, evidence: Evidence::TlsSni, at, has_ech: hello.has_ech });
+        let is_named = hello.is_some();
+        if let Some(hello) = hello {
+            self.enter(flow, hello);
         }
         match ended {
             Ok(()) if is_named => Ok(()),
             Ok(()) => Err(Stop::Nameless),
-            // What is still to come may say that the name is an outer one only.
+            // The name, or word that it is an outer one only, may be still to come.
             Err(_) => {
                 self.keep(flow, stream);
                 Ok(())
@@ -144,6 +140,26 @@ impl HellosBook {
     }
 }
 
+fn looks_like_opening(bytes: &[u8]) -> bool {
+    tls::looks_like_hello(bytes) || http::looks_like_request(bytes)
+}
+
+/// Whom the beginning of a stream names so far, and whether it holds its hello or request head whole.
+fn read_opening(stream: &[u8], at: BootTime) -> (Option<Hello>, Result<(), WireError>) {
+    if http::looks_like_request(stream) {
+        return match http::host(stream) {
+            Ok(name) => {
+                let hello = |name| Hello { name, evidence: Evidence::HttpHost, at, has_ech: false };
+                (name.map(hello), Ok(()))
+            }
+            Err(error) => (None, Err(error)),
+        };
+    }
+    let (hello, ended) = tls::read(stream);
+    let has_ech = hello.has_ech;
+    (hello.server_name.map(|name| Hello { name, evidence: Evidence::TlsSni, at, has_ech }), ended)
+}
+
 impl Stream {
     /// Keeps a piece; `false` if there is no room for it. One that came before is not kept twice.
     fn add(&mut self, seq: u32, payload: &[u8]) -> bool {
@@ -158,10 +174,10 @@ impl Stream {
         true
     }
 
-    /// The bytes from the beginning of a hello up to the first gap; `None` while no piece looks like a beginning.
+    /// The bytes from the beginning of a hello or request up to the first gap; `None` while no piece looks like a beginning.
     /// The latest beginning counts: the same ports may have been used before.
     fn join(&self) -> Option<Vec<u8>> {
-        let (start, _) = self.segments.iter().rev().find(|(_, bytes)| tls::looks_like_hello(bytes))?;
+        let (start, _) = self.segments.iter().rev().find(|(_, bytes)| looks_like_opening(bytes))?;
         let place = |seq: u32| usize::try_from(seq.wrapping_sub(*start)).unwrap_or(usize::MAX);
         let mut pieces: Vec<(usize, &[u8])> = self
             .segments
@@ -239,6 +255,21 @@ mod tests {
         let mut book = HellosBook::default();
         assert_eq!(book.learn_segment(flow(1), BootTime(1), 5, &openssl()[..300]), Ok(()));
         assert_eq!(name_of(&book), Some("data.mistat.intl.xiaomi.com"));
+    }
+
+    #[test]
+    fn a_request_head_over_three_segments_in_any_order() {
+        let head = b"GET /a/long/way HTTP/1.1\r\nUser-Agent: x\r\nHost: connect.rom.miui.com\r\n\r\n";
+        let pieces = pieces(head, 27);
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            let mut book = HellosBook::default();
+            for n in order {
+                assert_eq!(name_of(&book), None);
+                assert_eq!(book.learn_segment(flow(1), BootTime(1), pieces[n].0, &pieces[n].1), Ok(()));
+            }
+            assert_eq!(name_of(&book), Some("connect.rom.miui.com"));
+            assert_eq!(book.get(&flow(1)).map(|h| h.evidence), Some(Evidence::HttpHost));
+        }
     }
 
     #[test]

@@ -37,6 +37,18 @@ pub fn host(head: &[u8]) -> Result<Option<DomainName>, WireError> {
     }
 }
 
+/// Do these bytes begin like a request: a method in capitals, and a space?
+#[must_use]
+pub fn looks_like_request(stream: &[u8]) -> bool {
+    let mut words = stream.splitn(2, |b| *b == b' ');
+    let method = words.next().unwrap_or_default();
+    words.next().is_some() && is_method(method)
+}
+
+fn is_method(word: &[u8]) -> bool {
+    (1..=MAX_METHOD_LEN).contains(&word.len()) && word.iter().all(u8::is_ascii_uppercase)
+}
+
 /// Takes the next line, without its end; `None` if it has none. A bare line feed ends a line too
 /// (RFC 9112 §2.2).
 fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
@@ -50,9 +62,8 @@ fn method_of(line: &[u8]) -> Result<&[u8], WireError> {
     let malformed = |found: u8| WireError::Malformed { field: "http.request_line", found: u64::from(found) };
     let mut words = line.split(|b| *b == b' ');
     let method = words.next().unwrap_or_default();
-    let sound = (1..=MAX_METHOD_LEN).contains(&method.len()) && method.iter().all(u8::is_ascii_uppercase);
     let version = line.rsplit(|b| *b == b' ').next().unwrap_or_default();
-    if sound && words.next().is_some() && version.starts_with(b"HTTP/1.") {
+    if is_method(method) && words.next().is_some() && version.starts_with(b"HTTP/1.") {
         Ok(method)
     } else {
         Err(malformed(line.first().copied().unwrap_or(0)))
