@@ -410,6 +410,19 @@ mod tests {
     }
 
     #[test]
+    fn the_same_ports_again_ask_the_dns_anew() {
+        let mut pipeline = Pipeline::default();
+        answer(&mut pipeline, PHONE, 61, b'd');
+        let batch = drain(&mut pipeline, 1, vec![flow(https(5000), 1, 62)]);
+        assert_eq!(names(&batch), [(Some(MISTAT), Evidence::Dns)]);
+        answer(&mut pipeline, PHONE, 601, b'x');
+        let batch = drain(&mut pipeline, 10, vec![flow(https(5000), 1, 602)]);
+        assert_eq!(names(&batch), [(Some("xata.mistat.xiaomi.com"), Evidence::Dns)]);
+        let batch = drain(&mut pipeline, 20, vec![flow(https(5000), 1, 1202)]);
+        assert_eq!(names(&batch), [(None, Evidence::None)]);
+    }
+
+    #[test]
     fn an_answer_goes_stale() {
         let mut pipeline = Pipeline::default();
         answer(&mut pipeline, PHONE, 60, b'd'); // TTL 120, and the clients' stretch of 60.
