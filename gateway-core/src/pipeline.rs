@@ -327,15 +327,6 @@ mod tests {
             stats.add(KernelStat::SeenPackets, volume.packets());
             stats.add(KernelStat::SeenBytes, volume.bytes());
         }
-        // Counted for nobody: seen, and in no flow.
-        for (stat, amount) in [
-            (KernelStat::SeenPackets, 5),
-            (KernelStat::SeenBytes, 1100),
-            (KernelStat::NobodyPackets, 5),
-            (KernelStat::NobodyBytes, 1100),
-        ] {
-            stats.add(stat, amount);
-        }
         let interval = Interval {
             began_boot: BootTime(epoch * 60 * SECOND),
             ended_boot: BootTime((epoch + 1) * 60 * SECOND),
@@ -496,7 +487,17 @@ mod tests {
         let flows =
             keys.map(|k| flow(k, if k == called { FlowState::OPENED_BY_PEER } else { 0 }, 61)).to_vec();
         let looked_up = LookedUp::default();
-        let batch = pipeline.handle_drain(drained(1, flows), &looked_up);
+        let mut drained = drained(1, flows);
+        // Counted for nobody: seen, and in no flow.
+        for (stat, amount) in [
+            (KernelStat::SeenPackets, 5),
+            (KernelStat::SeenBytes, 1100),
+            (KernelStat::NobodyPackets, 5),
+            (KernelStat::NobodyBytes, 1100),
+        ] {
+            drained.stats.add(stat, amount);
+        }
+        let batch = pipeline.handle_drain(drained, &looked_up);
         assert_eq!(batch.check_conservation(), Ok(()));
         let found: Vec<_> = batch
             .rows
