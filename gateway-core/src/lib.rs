@@ -6,5 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod drained;
+pub mod query;
+pub mod report;
 pub mod row;
 pub mod units;

@@ -2,3 +2,4 @@
 //! `gateway-core`.
 
 pub mod cli;
+pub mod store;
