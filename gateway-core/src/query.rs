@@ -100,6 +100,20 @@ impl fmt::Display for DeviceMatch {
     }
 }
 
+impl DeviceMatch {
+    /// Does it pick this device?
+    #[must_use]
+    pub fn picks(&self, device: &DeviceInfo) -> bool {
+        let is_called = |name: &Option<String>, text: &str| {
+            name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(text))
+        };
+        match self {
+            Self::Mac(mac) => *mac == device.mac,
+            Self::Called(text) => is_called(&device.label, text) || is_called(&device.hostname, text),
+        }
+    }
+}
+
 impl FromStr for NameMatch {
     type Err = NotAFilter;
     fn from_str(text: &str) -> Result<Self, NotAFilter> {

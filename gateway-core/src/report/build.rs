@@ -4,6 +4,7 @@ use super::model::{Destination, DeviceReport, Report, Shortfall, Who};
 use crate::query::{Counted, DeviceInfo, Filter, FlowSum, TimeRange};
 use crate::row::{Alias, Evidence, LedgerLine, Network, RowKind};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
+use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A gap on the calendar shorter than this (nanoseconds) is the clock being set right, not time that went by
@@ -217,7 +218,7 @@ impl DestinationSum {
 /// Most bytes first, equals by key.
 fn by_bytes<K: Ord>(sums: BTreeMap<K, u64>) -> Vec<(K, u64)> {
     let mut sums: Vec<_> = sums.into_iter().collect();
-    sums.sort_by(|(_, a), (_, b)| b.cmp(a));
+    sums.sort_by_key(|(_, bytes)| Reverse(*bytes));
     sums
 }
 
@@ -254,7 +255,7 @@ fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'
             let known = known.unwrap_or_else(|| DeviceInfo::unknown(mac));
             let mut destinations: Vec<_> =
                 destinations.into_iter().map(|(who, sum)| sum.finish(who, aliases)).collect();
-            destinations.sort_by(|a, b| b.volume.bytes().cmp(&a.volume.bytes()));
+            destinations.sort_by_key(|destination| Reverse(destination.volume.bytes()));
             let name = known.display_name();
             let DeviceInfo { label, hostname, addrs, .. } = known;
             DeviceReport { mac, name, label, hostname, addrs, routed, coarse, local, destinations }

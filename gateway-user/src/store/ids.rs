@@ -43,9 +43,7 @@ impl Ids {
             .optional()?;
         let id = match found {
             Some(id) => id,
-            None => {
-                db.prepare_cached("INSERT INTO device (mac) VALUES (?)")?.insert([&mac.0[..]])?
-            }
+            None => db.prepare_cached("INSERT INTO device (mac) VALUES (?)")?.insert([&mac.0[..]])?,
         };
         remember(&mut self.devices, mac, id);
         Ok(id)
@@ -62,9 +60,7 @@ impl Ids {
             .optional()?;
         let id = match found {
             Some(id) => id,
-            None => {
-                db.prepare_cached("INSERT INTO name (text) VALUES (?)")?.insert([name.as_str()])?
-            }
+            None => db.prepare_cached("INSERT INTO name (text) VALUES (?)")?.insert([name.as_str()])?,
         };
         remember(&mut self.names, name.clone(), id);
         Ok(id)
@@ -82,9 +78,8 @@ impl Ids {
         let peer = match found {
             Some(peer) => peer,
             None => {
-                let id = db
-                    .prepare_cached("INSERT INTO peer (addr) VALUES (?)")?
-                    .insert([bytes.as_slice()])?;
+                let id =
+                    db.prepare_cached("INSERT INTO peer (addr) VALUES (?)")?.insert([bytes.as_slice()])?;
                 Peer { id, network: Network::default(), as_of: None }
             }
         };

@@ -26,7 +26,10 @@ const MAX_PREPARED: usize = 40;
 pub(super) fn for_writing(path: &Path) -> anyhow::Result<Connection> {
     if let Some(directory) = path.parent().filter(|d| !d.as_os_str().is_empty() && !d.exists()) {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).with_context(|| {
-            format!("make the directory {} for the database; choose another with --database", directory.display())
+            format!(
+                "make the directory {} for the database; choose another with --database",
+                directory.display()
+            )
         })?;
     }
     OpenOptions::new().append(true).create(true).mode(0o600).open(path).with_context(|| {
@@ -147,8 +150,7 @@ fn migrate(db: &mut Connection, path: &Path) -> anyhow::Result<()> {
     }
     let pending = MIGRATIONS.get(found.1..).unwrap_or_default();
     for sql in pending {
-        tx.execute_batch(sql)
-            .with_context(|| format!("bring the database {} up to date", path.display()))?;
+        tx.execute_batch(sql).with_context(|| format!("bring the database {} up to date", path.display()))?;
     }
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
@@ -158,7 +160,9 @@ fn migrate(db: &mut Connection, path: &Path) -> anyhow::Result<()> {
 /// One line for the failures that a person meets.
 fn explain<T>(error: rusqlite::Error, path: &Path) -> anyhow::Result<T> {
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => bail!("open the database {}: it is not an SQLite file", path.display()),
+        Some(ErrorCode::NotADatabase) => {
+            bail!("open the database {}: it is not an SQLite file", path.display())
+        }
         _ => Err(error).with_context(|| format!("open the database {}", path.display())),
     }
 }

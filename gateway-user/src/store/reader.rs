@@ -38,7 +38,7 @@ impl Reader {
     pub fn extent(&self) -> anyhow::Result<Option<TimeRange>> {
         let (since, until) = self
             .db
-            .query_row("SELECT MIN(began_at), MAX(ended_at) FROM interval", [], |row| {
+            .query_row("SELECT MIN(began_at), MAX(MAX(ended_at, began_at + 1)) FROM interval", [], |row| {
                 Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
             })
             .context("read when the database's data is from")?;
@@ -252,7 +252,10 @@ fn name_condition(name: &NameMatch) -> (&'static str, Vec<Value>) {
         NameMatch::Under(name) => {
             let below = format!(".{name}");
             let len = i64::try_from(below.len()).unwrap_or(i64::MAX);
-            ("n.text = ? OR substr(n.text, ?) = ?", vec![name.to_string().into(), (-len).into(), below.into()])
+            (
+                "n.text = ? OR substr(n.text, ?) = ?",
+                vec![name.to_string().into(), (-len).into(), below.into()],
+            )
         }
     }
 }

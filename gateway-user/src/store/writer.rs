@@ -167,7 +167,8 @@ fn append(
     }
     for alias in aliases {
         let (name, alias) = (ids.name(&tx, Some(&alias.name))?, ids.name(&tx, Some(&alias.alias))?);
-        tx.prepare_cached("INSERT OR IGNORE INTO alias (name, alias) VALUES (?, ?)")?.execute([name, alias])?;
+        tx.prepare_cached("INSERT OR IGNORE INTO alias (name, alias) VALUES (?, ?)")?
+            .execute([name, alias])?;
     }
     let missed = late::apply(&tx, ids, late_names)?;
     tx.commit()?;
@@ -278,14 +279,31 @@ impl Place {
         let Self { interval, device, peer, port, protocol, kind, opened_by, name, evidence } = self;
         let [up_bytes, down_bytes, up_packets, down_packets] = volume;
         statement.execute(params![
-            interval, device, peer, port, protocol, kind, opened_by, name, evidence, up_bytes, down_bytes,
-            up_packets, down_packets, conversations
+            interval,
+            device,
+            peer,
+            port,
+            protocol,
+            kind,
+            opened_by,
+            name,
+            evidence,
+            up_bytes,
+            down_bytes,
+            up_packets,
+            down_packets,
+            conversations
         ])?;
         Ok(())
     }
 
     /// [`Place::add`] for the seldom row.
-    pub(super) fn add_one(self, db: &Connection, volume: [i64; 4], conversations: i64) -> rusqlite::Result<()> {
+    pub(super) fn add_one(
+        self,
+        db: &Connection,
+        volume: [i64; 4],
+        conversations: i64,
+    ) -> rusqlite::Result<()> {
         self.add(&mut db.prepare_cached(ADD_TO_ROW)?, volume, conversations)
     }
 }
