@@ -3,6 +3,7 @@
 
 mod fixture;
 
+use gateway_core::query::TimeRange;
 use gateway_user::store::{Appended, Reader, Writer};
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
@@ -130,10 +131,13 @@ fn a_database_beside_which_nothing_can_be_made_can_be_read() {
 fn reading_goes_on_while_the_writer_writes() {
     let (_directory, path) = place();
     let mut writer = Writer::open(&path).unwrap();
-    let reader = Reader::open(&path).unwrap().unwrap();
-    assert_eq!(reader.extent().unwrap(), None);
+    let early = Reader::open(&path).unwrap().unwrap();
+    assert_eq!(early.extent().unwrap(), None);
     for (batch, count) in fixture::evening().iter().zip(1..) {
         writer.append(batch).unwrap();
-        assert_eq!(reader.counted(gateway_core::query::TimeRange::EVER).unwrap().len(), count);
+        let reader = Reader::open(&path).unwrap().unwrap();
+        assert_eq!(reader.counted(TimeRange::EVER).unwrap().len(), count);
     }
+    // One reader's answers fit together.
+    assert!(early.counted(TimeRange::EVER).unwrap().is_empty());
 }

@@ -40,7 +40,7 @@ pub struct Input {
 #[must_use]
 pub fn build(input: Input) -> Report {
     let Input { range, now, filter, counted, devices, flows, stored, ledger, aliases, tables_dates } = input;
-    let (measured_ns, holes) = coverage(&counted, range, now);
+    let Coverage { measured_ns, holes, pending_since } = coverage(&counted, range, now);
     let mut coarse = Volume::default();
     let mut by_evidence = BTreeMap::<Evidence, Volume>::new();
     for flow in &flows {
@@ -62,6 +62,7 @@ pub fn build(input: Input) -> Report {
         range,
         filter: filter.to_string(),
         measured_ns,
+        pending_since,
         undated_count: counted.iter().filter(|c| !c.is_clock_set && starts_in(c, range)).count(),
         tables_dates,
         devices: reports,
@@ -78,9 +79,22 @@ fn starts_in(counted: &Counted, range: TimeRange) -> bool {
     (range.since..range.until).contains(&counted.range.since)
 }
 
-/// How much of the range, up to now, was measured, and the holes in it.
-fn coverage(counted: &[Counted], range: TimeRange, now: WallTime) -> (u64, Vec<TimeRange>) {
-    let range = TimeRange { until: range.until.min(now).max(range.since), ..range };
+/// What of a range was measured.
+#[derive(PartialEq, Eq, Debug)]
+struct Coverage {
+    /// How much, nanoseconds.
+    measured_ns: u64,
+    /// What was not.
+    holes: Vec<TimeRange>,
+    /// Since when it is not known yet.
+    pending_since: Option<WallTime>,
+}
+
+/// Looks for the parts of the range, up to now, that no interval covers.
+fn coverage(counted: &[Counted], range: TimeRange, now: WallTime) -> Coverage {
+    let until = range.until.min(now).max(range.since);
+    let pending_since = pending(counted, now).filter(|since| (range.since..until).contains(since));
+    let range = TimeRange { since: range.since, until: pending_since.unwrap_or(until) };
     let mut holes = Vec::new();
     let mut hole = |since: WallTime, until: WallTime| {
         let Some(hole) = range.overlap(TimeRange { since, until }) else { return };
@@ -102,7 +116,15 @@ fn coverage(counted: &[Counted], range: TimeRange, now: WallTime) -> (u64, Vec<T
     }
     hole(covered_until, range.until);
     let missing: u64 = holes.iter().map(|hole| hole.len_ns()).sum();
-    (range.len_ns().saturating_sub(missing), holes)
+    Coverage { measured_ns: range.len_ns().saturating_sub(missing), holes, pending_since }
+}
+
+/// The end of the last interval, if the drain after it may still come: it is due after as long again, and is
+/// allowed to be late by as much.
+fn pending(counted: &[Counted], now: WallTime) -> Option<WallTime> {
+    let last = counted.iter().max_by_key(|c| c.range.until)?;
+    let since = TimeRange { since: last.range.until, until: now }.len_ns();
+    (since > 0 && since <= last.range.len_ns().saturating_mul(2)).then_some(last.range.until)
 }
 
 fn shortfalls(holes: &[TimeRange], coarse: Volume, ledger: &[LedgerLine], stored: Volume) -> Vec<Shortfall> {
@@ -290,9 +312,10 @@ mod tests {
 
     #[track_caller]
     fn check(journal: &[Counted], now: i64, measured: u64, holes: &[(i64, i64)]) {
-        let (ns, found) = coverage(journal, range(0, 100), WallTime(now * S));
-        let expected: Vec<_> = holes.iter().map(|(a, b)| range(*a, *b)).collect();
-        assert_eq!((ns / S.cast_unsigned(), found), (measured, expected));
+        let found = coverage(journal, range(0, 100), WallTime(now * S));
+        let holes = holes.iter().map(|(a, b)| range(*a, *b)).collect();
+        let measured_ns = measured * S.cast_unsigned();
+        assert_eq!(found, Coverage { measured_ns, holes, pending_since: None });
     }
 
     #[test]
@@ -311,6 +334,15 @@ mod tests {
     fn the_future_is_no_hole() {
         check(&[counted(1, (0, 60), (0, 60))], 60, 60, &[]);
         check(&[], -5, 0, &[]);
+    }
+
+    #[test]
+    fn a_drain_that_is_due_is_no_hole() {
+        let journal = [counted(1, (0, 30), (0, 30)), counted(1, (30, 40), (30, 40))];
+        let at = |now: i64| coverage(&journal, range(0, 100), WallTime(now * S));
+        let pending_since = Some(WallTime(40 * S));
+        assert_eq!(at(60), Coverage { measured_ns: 40_000_000_000, holes: vec![], pending_since });
+        assert_eq!(at(61).holes, [range(40, 61)]);
     }
 
     #[test]

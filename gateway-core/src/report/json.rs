@@ -33,6 +33,7 @@ struct JsonReport<'a> {
     shortfalls: Vec<JsonShortfall>,
     measured_seconds: u64,
     not_measured: Vec<JsonRange>,
+    not_stored_yet_since: Option<String>,
     undated_intervals: usize,
     tables_dates: Option<JsonDates<'a>>,
     routed: Volume,
@@ -67,8 +68,8 @@ struct JsonDevice<'a> {
     hostname: Option<&'a str>,
     addresses: Vec<String>,
     routed: Volume,
-    peer_unknown: Volume,
-    local: Volume,
+    peer_unknown: Option<Volume>,
+    local: Option<Volume>,
     destinations: Vec<JsonDestination<'a>>,
 }
 
@@ -123,6 +124,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         filter,
         measured_ns,
         holes,
+        pending_since,
         undated_count,
         tables_dates,
         devices,
@@ -140,6 +142,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         shortfalls: shortfalls.iter().map(shortfall).collect(),
         measured_seconds: measured_ns / 1_000_000_000,
         not_measured: holes.iter().map(|hole| (*hole).into()).collect(),
+        not_stored_yet_since: pending_since.map(Civil::utc),
         undated_intervals: *undated_count,
         tables_dates: tables_dates.as_ref().map(|(oldest, newest)| JsonDates { oldest, newest }),
         routed: report.routed(),
@@ -171,6 +174,11 @@ fn ledger_line(line: &LedgerLine) -> JsonLedger<'_> {
     JsonLedger { counter, packets: *packets, bytes: *bytes, is_loss }
 }
 
+/// Null where nothing was seen.
+fn seen(volume: Volume) -> Option<Volume> {
+    (volume.packets() > 0).then_some(volume)
+}
+
 fn device(device: &DeviceReport) -> JsonDevice<'_> {
     let DeviceReport { mac, name, label, hostname, addrs, routed, coarse, local, destinations } = device;
     JsonDevice {
@@ -181,8 +189,8 @@ fn device(device: &DeviceReport) -> JsonDevice<'_> {
         hostname: hostname.as_deref(),
         addresses: addrs.iter().map(ToString::to_string).collect(),
         routed: *routed,
-        peer_unknown: *coarse,
-        local: *local,
+        peer_unknown: seen(*coarse),
+        local: seen(*local),
         destinations: destinations.iter().map(destination).collect(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::query::TimeRange;
 use crate::row::{Evidence, LedgerLine, Network};
-use crate::units::{Country, DomainName, Mac, Volume};
+use crate::units::{Country, DomainName, Mac, Volume, WallTime};
 use core::net::IpAddr;
 
 /// A summary of what each device exchanged with whom, in a range of time.
@@ -16,6 +16,8 @@ pub struct Report {
     pub measured_ns: u64,
     /// The stretches of the range, up to now, that no interval covers.
     pub holes: Vec<TimeRange>,
+    /// Since when nothing is stored because the next drain is only just due.
+    pub pending_since: Option<WallTime>,
     /// How many intervals of the range were counted while the gateway did not know the time.
     pub undated_count: usize,
     /// The oldest and newest date of the tables that networks are from.

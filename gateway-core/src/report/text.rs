@@ -34,8 +34,13 @@ impl Look<'_> {
         bytes(count, self.is_exact)
     }
 
+    /// Bytes in a sentence, where no column's head says what the number is.
+    fn said(&self, count: u64) -> String {
+        if self.is_exact { format!("{count} bytes") } else { self.bytes(count) }
+    }
+
     fn up_down(&self, volume: Volume) -> String {
-        format!("{} up, {} down", self.bytes(volume.up_bytes), self.bytes(volume.down_bytes))
+        format!("{} up, {} down", self.said(volume.up_bytes), self.said(volume.down_bytes))
     }
 }
 
@@ -94,13 +99,13 @@ fn sentence(report: &Report, look: &Look<'_>) -> String {
     let mut said = format!(
         "{} sent {} and received {}.",
         several(active.len(), "device"),
-        look.bytes(routed.up_bytes),
-        look.bytes(routed.down_bytes)
+        look.said(routed.up_bytes),
+        look.said(routed.down_bytes)
     );
     // The first of equals: the list is in order, and `max_by_key` would take the last.
     let most = active.iter().rev().max_by_key(|d| d.routed.up_bytes);
     let Some(device) = most.filter(|d| d.routed.up_bytes > 0) else { return said };
-    let sent = look.bytes(device.routed.up_bytes);
+    let sent = look.said(device.routed.up_bytes);
     let name = clean(&device.name);
     let _ = if active.len() > 1 {
         write!(said, " {name} sent most ({sent})")
@@ -111,7 +116,7 @@ fn sentence(report: &Report, look: &Look<'_>) -> String {
     match top.filter(|d| d.volume.up_bytes > 0) {
         Some(top) => {
             let share = percent(top.volume.up_bytes, device.routed.up_bytes);
-            let up = look.bytes(top.volume.up_bytes);
+            let up = look.said(top.volume.up_bytes);
             format!("{said}, the largest part to {} ({up}, {share} of its upload).", destination_words(top))
         }
         None => said + ".",
@@ -142,7 +147,7 @@ fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
         about.push(format!("calls itself {}", clean(hostname)));
     }
     if mac.is_locally_administered() {
-        about.push("address made up by the device".to_owned());
+        about.push("locally administered address: made up by the device".to_owned());
     }
     let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
     line(out, &format!("{}{about}", look.paint.styled(&clean(name), Style::Bold)));
@@ -356,6 +361,9 @@ fn complete_part(out: &mut String, report: &Report, look: &Look<'_>) {
             );
         }
     }
+    if let Some(since) = report.pending_since {
+        line(out, &format!("  note: what came after {} is not stored yet", look.local(since)));
+    }
     if report.undated_count > 0 {
         let intervals = several(report.undated_count, "interval");
         line(
@@ -381,10 +389,10 @@ fn shortfall_words(shortfall: &Shortfall, look: &Look<'_>) -> String {
             format!("not measured: {} in {}", duration(ns), several(count, "gap"))
         }
         Shortfall::NoDevice { packets, bytes } => {
-            format!("{packets} packets ({}) could not even be given to a device", look.bytes(bytes))
+            format!("{packets} packets ({}) could not even be given to a device", look.said(bytes))
         }
         Shortfall::PeerUnknown { bytes } => {
-            format!("{} have a device but no peer: the tables were full", look.bytes(bytes))
+            format!("{} have a device but no peer: the tables were full", look.said(bytes))
         }
         Shortfall::Imbalance { seen, accounted } => {
             format!(

@@ -44,6 +44,18 @@ pub struct TopLine {
     pub device_count: usize,
 }
 
+impl TopLine {
+    /// What it is ranked by.
+    #[must_use]
+    pub fn amount(&self, by: By) -> u64 {
+        match by {
+            By::Total => self.volume.bytes(),
+            By::Up => self.volume.up_bytes,
+            By::Down => self.volume.down_bytes,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Sum {
     said: String,
@@ -75,12 +87,9 @@ pub fn top(of: TopOf, by: By, flows: &[FlowSum], devices: &[DeviceInfo]) -> Vec<
             device_count: devices.len(),
         })
         .collect();
-    let amount = |line: &TopLine| match by {
-        By::Total => line.volume.bytes(),
-        By::Up => line.volume.up_bytes,
-        By::Down => line.volume.down_bytes,
-    };
-    lines.sort_by(|a, b| amount(b).cmp(&amount(a)).then_with(|| (&a.said, &a.id).cmp(&(&b.said, &b.id))));
+    lines.sort_by(|a, b| {
+        b.amount(by).cmp(&a.amount(by)).then_with(|| (&a.said, &a.id).cmp(&(&b.said, &b.id)))
+    });
     lines
 }
 

@@ -135,7 +135,7 @@ fn text_cells(flow: &FlowSum, devices: &BTreeMap<Mac, String>, look: &Look<'_>) 
         service,
         bytes(volume.up_bytes, look.is_exact),
         bytes(volume.down_bytes, look.is_exact),
-        conversations.to_string(),
+        if key.kind == RowKind::Coarse { "?".to_owned() } else { conversations.to_string() },
         if key.evidence == Evidence::None { "-" } else { evidence_words(key.evidence) }.to_owned(),
         dash(format!("{network_words}{organisation}").trim_end().to_owned()),
         dash(network.country.map_or_else(String::new, |c| c.to_string())),
@@ -170,7 +170,7 @@ struct Shape {
     country: Option<String>,
     #[serde(flatten)]
     volume: Volume,
-    conversations: u64,
+    conversations: Option<u64>,
     first_at: String,
     last_at: String,
 }
@@ -201,7 +201,7 @@ impl Shape {
             organisation: network.organisation.clone(),
             country: network.country.map(|c| c.to_string()),
             volume: *volume,
-            conversations: *conversations,
+            conversations: (key.kind != RowKind::Coarse).then_some(*conversations),
             first_at: Civil::utc(*first_at),
             last_at: Civil::utc(*last_at),
         }
@@ -251,7 +251,7 @@ fn csv_fields(shape: Shape) -> [String; 19] {
         down_bytes.to_string(),
         up_packets.to_string(),
         down_packets.to_string(),
-        conversations.to_string(),
+        csv::maybe(conversations),
         first_at,
         last_at,
     ]

@@ -6,9 +6,11 @@ use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use gateway_core::query::Filter;
 use gateway_core::report::build::{Input, build};
+use gateway_core::report::json::json;
 use gateway_core::report::model::Report;
-use gateway_core::report::{json::json, text::text};
+use gateway_core::report::text::{Look, text};
 use std::io::Write;
+use std::path::Path;
 
 /// Prints the summary of a day or any range: what each device sent, to whom, and how much.
 #[derive(Debug, clap::Args)]
@@ -22,7 +24,7 @@ pub struct Args {
     #[command(flatten)]
     device: DeviceArg,
     /// Destinations shown per device, 0 for all; the others are added up.
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = DESTINATIONS)]
     limit: usize,
     /// Print JSON, with every destination.
     #[arg(long)]
@@ -33,25 +35,50 @@ pub struct Args {
     range: RangeArgs,
 }
 
+/// Destinations shown per device unless asked for more: a household's report stays within a few pages.
+const DESTINATIONS: usize = 15;
+
 /// Runs the command.
 ///
 /// # Errors
 /// If the database cannot be read or the output not written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let Some(asked) = Asked::of(&args.database.database, &args.range)? else { return Ok(Outcome::Nothing) };
-    let look = args.screen.look(limit(args.limit));
-    let filter = args.device.filter();
-    let report = make(&asked, &filter)?;
+    print(&asked, &args.device.filter(), &args.screen.look(limit(args.limit)), args.json, out)
+}
+
+/// Prints the report of all that a database holds: what a replayed capture ends with.
+///
+/// # Errors
+/// If the database cannot be read or the output not written.
+pub fn print_whole(
+    database: &Path,
+    screen: &ScreenArgs,
+    is_json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let Some(asked) = Asked::of(database, &RangeArgs::everything())? else { return Ok(Outcome::Nothing) };
+    print(&asked, &Filter::default(), &screen.look(DESTINATIONS), is_json, out)
+}
+
+fn print(
+    asked: &Asked,
+    filter: &Filter,
+    look: &Look<'_>,
+    is_json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let report = make(asked, filter)?;
     let was_measured = !asked.reader.counted(asked.range)?.is_empty();
     // A range that nobody measured has no report; one that was measured and quiet has.
-    if args.json {
+    if is_json {
         out.write_all(json(&report)?.as_bytes())?;
     } else if was_measured && (filter.is_empty() || !report.devices.is_empty()) {
-        out.write_all(text(&report, &look).as_bytes())?;
+        out.write_all(text(&report, look).as_bytes())?;
     }
     if report.devices.is_empty() {
         out.flush()?;
-        asked.explain_nothing(&filter, &look)?;
+        asked.explain_nothing(filter, look)?;
         return Ok(Outcome::Nothing);
     }
     Ok(Outcome::Found)

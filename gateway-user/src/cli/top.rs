@@ -87,7 +87,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     } else if args.csv {
         print_csv(out, title, shown)?;
     } else if !lines.is_empty() {
-        print_text(out, &look, title, &lines, limit)?;
+        print_text(out, &look, &Ranking { title, by, lines: &lines, limit })?;
     }
     if lines.is_empty() {
         out.flush()?;
@@ -97,29 +97,37 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     Ok(Outcome::Found)
 }
 
-fn print_text(
-    out: &mut dyn Write,
-    look: &Look<'_>,
+struct Ranking<'a> {
     title: &'static str,
-    lines: &[TopLine],
+    by: By,
+    lines: &'a [TopLine],
     limit: usize,
-) -> anyhow::Result<()> {
+}
+
+fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> anyhow::Result<()> {
+    let Ranking { title, by, lines, limit } = *ranking;
     let right = Align::Right;
+    let share = match by {
+        By::Total => "of all",
+        By::Up => "of all up",
+        By::Down => "of all down",
+    };
     let mut table = Table::new(&[
         (title, Align::Cut(20)),
         ("up", right),
         ("down", right),
-        ("of all", right),
+        (share, right),
         ("conv.", right),
         ("devices", right),
     ]);
-    let total: u64 = lines.iter().map(|line| line.volume.bytes()).sum();
-    for TopLine { id: _, said, volume, conversations, device_count } in lines.iter().take(limit) {
+    let total: u64 = lines.iter().map(|line| line.amount(by)).sum();
+    for line in lines.iter().take(limit) {
+        let TopLine { id: _, said, volume, conversations, device_count } = line;
         table.push(vec![
             said.clone(),
             bytes(volume.up_bytes, look.is_exact),
             bytes(volume.down_bytes, look.is_exact),
-            percent(volume.bytes(), total),
+            percent(line.amount(by), total),
             conversations.to_string(),
             device_count.to_string(),
         ]);

@@ -15,7 +15,8 @@ use rusqlite::{Connection, Row, params_from_iter};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The one that reads.
+/// The one that reads. It sees the database as it was at its first question, so that all answers fit together,
+/// whatever is written meanwhile; for news, open another.
 #[derive(Debug)]
 pub struct Reader {
     db: Connection,
@@ -28,7 +29,9 @@ impl Reader {
     /// One line with the path: it cannot be read, is no SQLite file, is another program's, or has a schema that this
     /// program does not read.
     pub fn open(path: &Path) -> anyhow::Result<Option<Self>> {
-        Ok(open::for_reading(path)?.map(|db| Self { db }))
+        let Some(db) = open::for_reading(path)? else { return Ok(None) };
+        db.execute_batch("BEGIN").context("begin to read")?;
+        Ok(Some(Self { db }))
     }
 
     /// From the start of the first counted interval to the end of the last; `None` if nothing was ever counted.
