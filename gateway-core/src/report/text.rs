@@ -1,11 +1,12 @@
 //! A report as text for a terminal, a file or a letter.
 
-use super::amount::{bytes, duration, percent, several};
+use super::account;
+use super::amount::{bytes, percent, several};
 use super::civil::Civil;
-use super::model::{Destination, DeviceReport, Report, SAMPLE_LOSSES, Shortfall, Who};
+use super::model::{Destination, DeviceReport, Report, Who};
 use super::table::{Align, Paint, Style, Table, clean};
 use crate::query::TimeRange;
-use crate::row::{Evidence, LedgerLine};
+use crate::row::Evidence;
 use crate::units::{Volume, WallTime};
 use core::fmt::Write;
 
@@ -30,12 +31,12 @@ impl Look<'_> {
         Civil::of(at, (self.offset_of)(at)).to_string()
     }
 
-    fn bytes(&self, count: u64) -> String {
+    pub(super) fn bytes(&self, count: u64) -> String {
         bytes(count, self.is_exact)
     }
 
     /// Bytes in a sentence, where no column's head says what the number is.
-    fn said(&self, count: u64) -> String {
+    pub(super) fn said(&self, count: u64) -> String {
         if self.is_exact { format!("{count} bytes") } else { self.bytes(count) }
     }
 
@@ -43,9 +44,6 @@ impl Look<'_> {
         format!("{} up, {} down", self.said(volume.up_bytes), self.said(volume.down_bytes))
     }
 }
-
-/// Holes that are listed one by one; more are only counted.
-const MAX_HOLES_LISTED: usize = 10;
 
 /// Puts a report in writing.
 #[must_use]
@@ -62,16 +60,16 @@ pub fn text(report: &Report, look: &Look<'_>) -> String {
     }
     evidence_part(&mut out, report, look);
     local_part(&mut out, report, look);
-    ledger_part(&mut out, report, look);
-    complete_part(&mut out, report, look);
+    account::ledger_part(&mut out, report, look);
+    account::complete_part(&mut out, report, look);
     out
 }
 
-fn line(out: &mut String, text: &str) {
+pub(super) fn line(out: &mut String, text: &str) {
     let _ = writeln!(out, "{text}");
 }
 
-fn title(out: &mut String, text: &str, look: &Look<'_>) {
+pub(super) fn title(out: &mut String, text: &str, look: &Look<'_>) {
     let _ = writeln!(out, "\n{}", look.paint.styled(text, Style::Bold));
 }
 
@@ -294,110 +292,4 @@ fn local_part(out: &mut String, report: &Report, look: &Look<'_>) {
         table.push(vec![name.clone(), look.bytes(local.up_bytes), look.bytes(local.down_bytes)]);
     }
     out.push_str(&table.render(2, look.width, look.paint));
-}
-
-fn ledger_part(out: &mut String, report: &Report, look: &Look<'_>) {
-    let of_all = if report.filter.is_empty() { "" } else { " (of the whole network)" };
-    title(out, &format!("Ledger{of_all}"), look);
-    let mut table = Table::new(&[("", Align::Left), ("packets", Align::Right), ("bytes", Align::Right)]);
-    let find = |counter: &str| report.ledger.iter().find(|l| l.counter == counter);
-    let mut push = |what: String, packets: u64, bytes: Option<u64>| {
-        table.push(vec![what, packets.to_string(), bytes.map_or_else(|| "-".to_owned(), |b| look.bytes(b))]);
-    };
-    if let Some(LedgerLine { packets, bytes, .. }) = find("seen") {
-        push("seen".to_owned(), *packets, *bytes);
-    }
-    push("in rows".to_owned(), report.stored.packets(), Some(report.stored.bytes()));
-    for counter in LedgerLine::IS_LOSS {
-        if let Some(LedgerLine { packets, bytes, .. }) = find(counter) {
-            push(format!("not in rows: {}", loss_words(counter)), *packets, *bytes);
-        }
-    }
-    let is_else = |l: &&LedgerLine| l.counter != "seen" && !LedgerLine::IS_LOSS.contains(&l.counter.as_str());
-    for LedgerLine { counter, packets, bytes } in report.ledger.iter().filter(is_else) {
-        push(format!("of note: {counter}"), *packets, *bytes);
-    }
-    out.push_str(&table.render(2, look.width, look.paint));
-}
-
-/// What a named loss is.
-fn loss_words(counter: &str) -> &str {
-    match counter {
-        "bridged" => "bridged between devices",
-        "group" => "broadcast and multicast",
-        "arp" => "ARP",
-        "eapol" => "EAPOL (Wi-Fi log-in)",
-        "llc" => "LLC, spanning tree",
-        "pppoe_control" => "PPPoE control",
-        "other_ethertype" => "other EtherTypes",
-        "malformed" => "malformed",
-        "nobody" => "no room even for the device",
-        "excluded" => "excluded by the configuration",
-        other => other,
-    }
-}
-
-fn complete_part(out: &mut String, report: &Report, look: &Look<'_>) {
-    title(out, "Is this all?", look);
-    if report.is_complete() {
-        line(
-            out,
-            "  complete: yes, the whole range was measured, and every byte seen is in a row or in the ledger",
-        );
-    } else {
-        line(out, "  complete: no");
-    }
-    for shortfall in &report.shortfalls {
-        line(out, &format!("  - {}", shortfall_words(shortfall, look)));
-        if matches!(shortfall, Shortfall::NotMeasured { .. }) {
-            hole_lines(out, report, look);
-        }
-    }
-    for counter in SAMPLE_LOSSES {
-        if let Some(lost) = report.ledger.iter().find(|l| l.counter == counter) {
-            line(
-                out,
-                &format!("  note: {} samples were lost ({counter}): names may be missing", lost.packets),
-            );
-        }
-    }
-    if let Some(since) = report.pending_since {
-        line(out, &format!("  note: what came after {} is not stored yet", look.local(since)));
-    }
-    if report.undated_count > 0 {
-        let intervals = several(report.undated_count, "interval");
-        line(
-            out,
-            &format!("  note: {intervals} counted while the gateway did not know the time: dates are unsure"),
-        );
-    }
-}
-
-fn hole_lines(out: &mut String, report: &Report, look: &Look<'_>) {
-    for TimeRange { since, until } in report.holes.iter().take(MAX_HOLES_LISTED) {
-        line(out, &format!("      {} to {}", look.local(*since), look.local(*until)));
-    }
-    let more = report.holes.len().saturating_sub(MAX_HOLES_LISTED);
-    if more > 0 {
-        line(out, &format!("      and {more} more"));
-    }
-}
-
-fn shortfall_words(shortfall: &Shortfall, look: &Look<'_>) -> String {
-    match *shortfall {
-        Shortfall::NotMeasured { count, ns } => {
-            format!("not measured: {} in {}", duration(ns), several(count, "gap"))
-        }
-        Shortfall::NoDevice { packets, bytes } => {
-            format!("{packets} packets ({}) could not even be given to a device", look.said(bytes))
-        }
-        Shortfall::PeerUnknown { bytes } => {
-            format!("{} have a device but no peer: the tables were full", look.said(bytes))
-        }
-        Shortfall::Imbalance { seen, accounted } => {
-            format!(
-                "the books do not balance: {seen} bytes seen, {accounted} accounted for; please report this"
-            )
-        }
-    }
 }

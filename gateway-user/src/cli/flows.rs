@@ -92,7 +92,7 @@ fn print_text(
     let mut table = Table::new(&[
         ("device", Align::Cut(12)),
         ("contacted", Align::Cut(20)),
-        ("peer", Align::Left),
+        ("peer", Align::Cut(15)),
         ("service", Align::Left),
         ("up", Align::Right),
         ("down", Align::Right),
