@@ -14,6 +14,8 @@ pub mod enrich;
 pub mod fact;
 pub mod ledger;
 pub mod pipeline;
+pub mod query;
+pub mod report;
 pub mod row;
 pub mod units;
 pub mod wire;

@@ -8,3 +8,4 @@ pub mod config;
 pub mod kernel;
 pub mod links;
 pub mod tables;
+pub mod store;
