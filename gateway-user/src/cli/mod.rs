@@ -2,15 +2,15 @@
 //!
 //! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed.
 
-mod doctor;
-mod run;
 pub mod ask;
 pub mod completions;
 pub mod csv;
 pub mod devices;
+mod doctor;
 pub mod flows;
 pub mod man;
 pub mod report;
+mod run;
 pub mod screen;
 pub mod top;
 pub mod when;

@@ -71,8 +71,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         config.drain_every_secs = secs;
     }
     telemetry::start(config.log);
-    let options =
-        RunOptions { detaches_at_exit: args.detach_at_exit, is_tcx_off: args.no_tcx, ..RunOptions::default() };
+    let options = RunOptions {
+        detaches_at_exit: args.detach_at_exit,
+        is_tcx_off: args.no_tcx,
+        ..RunOptions::default()
+    };
     runtime()?.block_on(async { Daemon::start(config, options).await?.run().await })?;
     Ok(Outcome::Found)
 }

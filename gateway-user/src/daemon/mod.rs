@@ -11,24 +11,19 @@ pub use drain::{Drainer, Step, Watch};
 use crate::{
     config::{Config, table_sizes, total_memory_bytes},
     journal::Journal,
-    kernel::{Attachments, Geometry, Hold, Kernel, KernelLog, LoadOptions, Loaded, PinDirectory, Tables},
-    links::{self, Discovery, Selection},
+    kernel::{
+        Attachments, Geometry, Hold, Kernel, KernelLog, LoadOptions, Loaded, PinDirectory, Tables, readable,
+    },
+    links::{self, Discovery},
     tables,
     telemetry::KernelWords,
 };
-use anyhow::{Context, bail};
+use anyhow::Context;
 use aya_log::EbpfLogger;
-use gateway_core::{
-    pipeline::{Pipeline, PipelineConfig},
-    row::EpochId,
-};
-use std::{
-    collections::BTreeSet,
-    os::fd::{AsRawFd, RawFd},
-    time::Duration,
-};
+use gateway_core::pipeline::{Pipeline, PipelineConfig};
+use std::{collections::BTreeSet, os::fd::OwnedFd, time::Duration};
 use tokio::{
-    io::{Interest, unix::AsyncFd},
+    io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     time::{Instant, MissedTickBehavior, interval_at},
@@ -60,7 +55,7 @@ pub struct Daemon {
     attachments: Attachments,
     drainer: Drainer,
     ports: watch::Receiver<Discovery>,
-    log: Option<AsyncFd<EbpfLogger<KernelWords>>>,
+    log: Option<KernelLogReader>,
     _hold: Hold,
 }
 
@@ -87,7 +82,7 @@ impl Daemon {
             kernel.tables.begin(Tables::new_table_id(), crate::clock::now()?.boot)?;
         }
         let log = match log.is_on() {
-            true => Some(AsyncFd::with_interest(kernel.logger(KernelWords)?, Interest::READABLE)?),
+            true => Some(KernelLogReader::new(kernel.logger(KernelWords)?)?),
             false => None,
         };
         let pipeline = Pipeline::new(PipelineConfig {
@@ -121,8 +116,8 @@ impl Daemon {
         drain_time.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut fill_time = interval_at(Instant::now() + FILL_CHECK_EVERY, FILL_CHECK_EVERY);
         fill_time.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let names = readable(self.kernel.names.as_raw_fd())?;
-        let hellos = readable(self.kernel.hellos.as_raw_fd())?;
+        let names = readable(&self.kernel.names)?;
+        let hellos = readable(&self.kernel.hellos)?;
         loop {
             tokio::select! {
                 biased;
@@ -147,7 +142,7 @@ impl Daemon {
                         ready.clear_ready();
                     }
                 }
-                () = flush(&mut self.log) => {}
+                () = KernelLogReader::flush(&mut self.log) => {}
             }
         }
         self.stop().await
@@ -164,7 +159,9 @@ impl Daemon {
             self.kernel.pins.remove(&maps)?;
             self.kernel.pins.remove_if_empty();
         } else if self.attachments.ports().next().is_some() {
-            tracing::info!("the hooks go on counting; the next start takes over (telltale detach removes them)");
+            tracing::info!(
+                "the hooks go on counting; the next start takes over (telltale detach removes them)"
+            );
         }
         self.drainer.close();
         Ok(())
@@ -206,7 +203,8 @@ impl Daemon {
         let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
         for (index, pin) in self.kernel.pins.links()? {
             if !wanted.contains(&index) {
-                std::fs::remove_file(&pin).with_context(|| format!("remove the old hook {}", pin.display()))?;
+                std::fs::remove_file(&pin)
+                    .with_context(|| format!("remove the old hook {}", pin.display()))?;
             }
         }
         self.kernel.tables.set_gateway_macs(&discovery.gateway_macs())?;
@@ -240,7 +238,9 @@ impl Daemon {
             self.attachments.detach(&self.kernel.pins, index);
             tracing::info!("{name} is no longer a LAN port");
         }
-        for port in discovery.ports.iter().filter(|p| !self.attachments.has(p.index)).cloned().collect::<Vec<_>>() {
+        for port in
+            discovery.ports.iter().filter(|p| !self.attachments.has(p.index)).cloned().collect::<Vec<_>>()
+        {
             match self.attachments.attach(&mut self.kernel, port.index, &port.name) {
                 Ok(kind) => tracing::info!("counting on {} too ({}; {})", port.name, kind.word(), port.why),
                 Err(error) => tracing::warn!("{error:#}"),
@@ -253,13 +253,8 @@ impl Daemon {
             self.attachments.ports().map(|(_, name, kind)| format!("{name} ({})", kind.word())).collect();
         let (every, database) = (self.config.drain_every_secs, self.config.database.display());
         if ports.is_empty() {
-            let passed_over: Vec<String> = self
-                .ports
-                .borrow()
-                .passed_over
-                .iter()
-                .map(|(name, why)| format!("{name}: {why}"))
-                .collect();
+            let passed_over: Vec<String> =
+                self.ports.borrow().passed_over.iter().map(|(name, why)| format!("{name}: {why}")).collect();
             tracing::warn!(
                 "counting on nothing yet: no LAN interface was found ({}); waiting for one to come up",
                 if passed_over.is_empty() { "there is none".to_owned() } else { passed_over.join("; ") }
@@ -331,16 +326,24 @@ fn geometry_of(config: &Config) -> anyhow::Result<Geometry> {
     })
 }
 
-fn readable(fd: RawFd) -> anyhow::Result<AsyncFd<RawFd>> {
-    AsyncFd::with_interest(fd, Interest::READABLE).context("wait for samples")
+/// The kernel program's words and the handle to wait for them on.
+struct KernelLogReader {
+    words: EbpfLogger<KernelWords>,
+    handle: AsyncFd<OwnedFd>,
 }
 
-/// Hands on what the kernel program has said; never done if it says nothing.
-async fn flush(log: &mut Option<AsyncFd<EbpfLogger<KernelWords>>>) {
-    let Some(log) = log else { return std::future::pending().await };
-    if let Ok(mut ready) = log.readable_mut().await {
-        ready.get_inner_mut().flush();
-        ready.clear_ready();
+impl KernelLogReader {
+    fn new(words: EbpfLogger<KernelWords>) -> anyhow::Result<Self> {
+        Ok(Self { handle: readable(&words)?, words })
+    }
+
+    /// Hands on what the kernel program has said; never done if nobody listens.
+    async fn flush(log: &mut Option<Self>) {
+        let Some(Self { words, handle }) = log else { return std::future::pending().await };
+        if let Ok(mut ready) = handle.readable().await {
+            words.flush();
+            ready.clear_ready();
+        }
     }
 }
 
