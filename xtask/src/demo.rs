@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     drop(household);
 
     let mut report = tool::command(&binary, ["report", "--database"]);
-    let summary = tool::run(report.arg(&database).arg("--config").arg(&config))?;
+    let summary = tool::run(report.arg(&database))?;
     if summary.trim().is_empty() {
         bail!("the report is empty");
     }

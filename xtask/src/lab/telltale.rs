@@ -109,9 +109,13 @@ pub fn run_telltale(household: &Household, options: &TelltaleOptions) -> Result<
         }
     });
     let mut telltale = Telltale { process, lines, said: String::new() };
-    telltale.listen(|line| line.contains(READY)).with_context(|| {
-        format!("wait until {} counts; it said:\n{}", options.binary.display(), telltale.said)
-    })?;
+    if let Err(error) = telltale.listen(|line| line.contains(READY)) {
+        bail!(
+            "{} does not come to count: {error:#}; it said:\n{}",
+            options.binary.display(),
+            telltale.said.trim()
+        );
+    }
     Ok(telltale)
 }
 
@@ -196,8 +200,8 @@ impl Telltale {
         if let Some(status) = self.process.try_wait().context("look whether telltale has ended")? {
             return Ok(Stopped { status, said: std::mem::take(&mut self.said) });
         }
-        let error = end.err().unwrap_or_else(|| anyhow!("it goes on"));
-        Err(error.context(format!("wait for telltale to end; it said:\n{}", self.said)))
+        let why = end.err().map_or_else(|| "it goes on".to_owned(), |error| format!("{error:#}"));
+        bail!("telltale does not end: {why}; it said:\n{}", self.said.trim())
     }
 }
 

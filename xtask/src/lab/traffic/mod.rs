@@ -23,7 +23,7 @@ pub use server::serve_until_end_of_input;
 
 /// Most flows of one kind in one go.
 pub const MAX_FLOWS: u32 = 200_000;
-/// Most bytes each way on one TCP connection.
+/// Most bytes each way on all TCP connections together.
 pub const MAX_TCP_BYTES: u64 = 1 << 30;
 
 /// A kind of traffic with its measures.
@@ -97,10 +97,12 @@ impl Traffic {
             bail!("{flows} flows are more than {MAX_FLOWS}, the most that are made in one go");
         }
         match self {
-            Self::Tcp { to, flows, up, down } if up.max(down) <= MAX_TCP_BYTES => {
+            Self::Tcp { to, flows, up, down }
+                if up.max(down).saturating_mul(flows.into()) <= MAX_TCP_BYTES =>
+            {
                 tcp::make(to, flows, up, down)
             }
-            Self::Tcp { .. } => bail!("more than {MAX_TCP_BYTES} bytes on one connection"),
+            Self::Tcp { .. } => bail!("more than {MAX_TCP_BYTES} bytes one way"),
             Self::Udp { to, flows, size, count } => udp::make(to, flows, size, count),
             Self::Flood { v6, flows } => flood::make(v6, flows),
         }

@@ -10,12 +10,17 @@ use std::time::Duration;
 const FIRST_PORT: u16 = 10_000;
 /// Source ports from there on.
 const MOST_PORTS: u32 = 20_000;
+/// Datagrams in all.
+const MOST_DATAGRAMS: u64 = 1_000_000;
 /// How long an echo may take. None is lost in a household that works.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn make(to: IpAddr, flows: u32, size: u16, count: u32) -> Result<Sent> {
     if flows > MOST_PORTS {
         bail!("{flows} source ports are more than {MOST_PORTS}, the most for UDP");
+    }
+    if u64::from(flows) * u64::from(count) > MOST_DATAGRAMS {
+        bail!("{flows} times {count} datagrams are more than {MOST_DATAGRAMS}");
     }
     let payload = vec![b'p'; usize::from(size)];
     let mut buffer = vec![0; usize::from(u16::MAX)];
