@@ -46,13 +46,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { check: wants_check, bench_only } = *arguments;
     let mut out = std::io::stdout();
     if wants_check {
-        return Ok(match check()? {
+        match check()? {
             Checked::Same => writeln!(out, "the committed kernel objects are what their source gives")?,
             Checked::Skipped(why) => writeln!(out, "skipped: {why}")?,
-        });
+        }
+        return Ok(());
     }
     if bench_only {
-        return Ok(writeln!(out, "{}", build_bench()?.display())?);
+        writeln!(out, "{}", build_bench()?.display())?;
+        return Ok(());
     }
     let toolchain = Toolchain::find_or_install(&mut say)?;
     let prebuilt = tool::workspace().join(PREBUILT);

@@ -68,12 +68,14 @@ pub fn finish(linked: &Path) -> Result<Vec<u8>> {
     objcopy.arg("--strip-unneeded");
     for (mangled, plain) in local_functions(linked)? {
         writeln!(lines, "{mangled} {plain}")?;
-        // Names are matched before the renaming.
-        objcopy.arg(format!("--keep-symbol={mangled}"));
+        // Symbols are renamed first.
+        objcopy.arg(format!("--keep-symbol={plain}"));
     }
-    std::fs::write(&renames, lines).with_context(|| format!("write {}", renames.display()))?;
+    std::fs::write(&renames, &lines).with_context(|| format!("write {}", renames.display()))?;
     objcopy.arg(format!("--redefine-syms={}", renames.display())).arg(linked).arg(&finished);
     tool::run(&mut objcopy)?;
+    let kept = local_functions(&finished)?.len();
+    ensure!(kept == lines.lines().count(), "{}: llvm-objcopy lost symbols of functions", finished.display());
     let bytes = std::fs::read(&finished).with_context(|| format!("read {}", finished.display()))?;
     for path in [tool::workspace(), &cargo_home(), Path::new("/usr/src")] {
         let path = path.as_os_str().as_encoded_bytes();

@@ -80,6 +80,8 @@ fn code_of_line(line: &str, is_inside_text: &mut bool) -> String {
                 }
                 if ahead.next() == Some('\'') {
                     rest = ahead;
+                } else {
+                    code.push(c);
                 }
             }
             '/' if rest.peek() == Some(&'/') => break,
