@@ -113,6 +113,7 @@ pub fn play_evening(household: &Household) -> Result<Vec<Played>> {
 
 fn play(household: &Household, role: &'static str, steps: &[Step], uploads: &Path) -> Result<Played> {
     let device = household.device(role)?;
+    device.come_home(household.run())?;
     for (number, step) in steps.iter().enumerate() {
         let upload = uploads.join(format!("{role}-{number}"));
         step.play(household, device, &upload)
