@@ -18,6 +18,9 @@ use std::path::PathBuf;
 use toolchain::{Toolchain, Unavailable};
 use xtask::tool;
 
+/// Begins the record's line that tells the toolchain.
+const MADE_WITH: &str = "# Made with ";
+
 /// Build the kernel objects that the daemon embeds.
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -34,7 +37,7 @@ pub struct Arguments {
 pub enum Checked {
     /// The committed objects are what the source gives.
     Same,
-    /// The toolchain cannot be had here: why.
+    /// The toolchain that made the committed objects cannot be had here: why.
     Skipped(String),
 }
 
@@ -66,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     }
     let record = format!(
         "# What these objects were made from: see ../fingerprint.rs. `cargo xtask ebpf` writes this file.\n\
-         # Made with {}.\n{}",
+         {MADE_WITH}{}\n{}",
         toolchain.versions(),
         fingerprint::lines(tool::workspace())?
     );
@@ -94,15 +97,19 @@ pub fn check() -> Result<Checked> {
         Err(e) if e.is::<Unavailable>() => return Ok(Checked::Skipped(format!("{e:#}"))),
         found => found?,
     };
+    let record = tool::workspace().join(PREBUILT).join(RECORD);
+    let record = fs::read_to_string(&record).with_context(|| format!("read {}", record.display()))?;
+    let made_with =
+        record.lines().find_map(|line| line.strip_prefix(MADE_WITH)).unwrap_or("an unknown toolchain");
+    if made_with != toolchain.versions() {
+        let here = toolchain.versions();
+        return Ok(Checked::Skipped(format!("they were made with {made_with}; here is {here}")));
+    }
     for (name, bytes) in build(&toolchain)? {
         let path = tool::workspace().join(PREBUILT).join(name);
         let committed = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         if committed != bytes {
-            bail!(
-                "{} is not what its source gives here with {} ({RECORD} tells what made it): run cargo xtask ebpf",
-                path.display(),
-                toolchain.versions()
-            );
+            bail!("{} is not what its source gives: run cargo xtask ebpf", path.display());
         }
     }
     Ok(Checked::Same)
@@ -119,4 +126,61 @@ fn build(toolchain: &Toolchain) -> Result<Vec<(&'static str, Vec<u8>)>> {
 fn say(message: &str) {
     // If this cannot be written there is no one to tell.
     let _ = writeln!(std::io::stderr(), "{message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn write(workspace: &Path, path: &str, content: &str) {
+        let path = workspace.join(path);
+        fs::create_dir_all(path.parent().expect("below the workspace")).expect("a directory");
+        fs::write(path, content).expect("a file");
+    }
+
+    /// A workspace whose record fits.
+    fn workspace() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path();
+        for source in fingerprint::SOURCES {
+            let file = if source.ends_with(".toml") { source.to_owned() } else { format!("{source}/lib.rs") };
+            write(root, &file, "one\ntwo\n");
+        }
+        for object in OBJECTS {
+            write(root, &format!("{PREBUILT}/{object}"), object);
+        }
+        let lines = fingerprint::lines(root).expect("all files are there");
+        write(root, &format!("{PREBUILT}/{RECORD}"), &format!("# for people\n{lines}"));
+        assert!(fingerprint::is_fresh(root).expect("all files are there"));
+        directory
+    }
+
+    #[track_caller]
+    fn check(path: &str, content: &str, is_fresh: bool) {
+        let directory = workspace();
+        write(directory.path(), path, content);
+        assert_eq!(fingerprint::is_fresh(directory.path()).expect("all files are there"), is_fresh, "{path}");
+    }
+
+    #[test]
+    fn objects_older_than_their_source_are_found() {
+        check("gateway-ebpf/src/lib.rs", "one\ntwo", false);
+        check("gateway-ebpf/src/new/mod.rs", "", false);
+        check("gateway-common/Cargo.toml", "three", false);
+        check("gateway-core/src/lib.rs", "not a source of the objects", true);
+        // Another checkout's line ends are no change.
+        check("gateway-common/src/lib.rs", "one\r\ntwo\r\n", true);
+        check("gateway-common/src/lib.rs", "one\rtwo\n", false);
+    }
+
+    #[test]
+    fn an_object_from_elsewhere_is_found() {
+        check(&format!("{PREBUILT}/{}", OBJECTS[1]), "another", false);
+        check(&format!("{PREBUILT}/{RECORD}"), "# nothing\n", false);
+        let directory = workspace();
+        fs::remove_file(directory.path().join(PREBUILT).join(OBJECTS[0])).expect("it was there");
+        let error = fingerprint::is_fresh(directory.path()).expect_err("it is gone").to_string();
+        assert!(error.contains(OBJECTS[0]), "{error}");
+    }
 }

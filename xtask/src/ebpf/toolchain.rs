@@ -1,7 +1,8 @@
 //! The compiler and linker that make the kernel objects: found on this machine, or installed.
 //!
-//! The versions are pinned, because the objects are committed and anybody must be able to make the same bytes. Who
-//! packaged the compiler does not matter: Debian's and rustup's make the same objects.
+//! The versions are pinned, because the objects are committed and anybody must be able to make the same bytes.
+//! Debian's compiler comes first. rustup's builds the objects as well, but has an older LLVM inside and so may choose
+//! other registers: bytes are compared only between the same versions, which the record beside the objects tells.
 
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,7 @@ impl std::error::Error for Unavailable {}
 struct Compiler {
     rustc: PathBuf,
     cargo: PathBuf,
+    /// With its packager, and the LLVM inside.
     version: String,
 }
 
@@ -104,7 +106,7 @@ impl Toolchain {
     /// The versions, in one line.
     pub fn versions(&self) -> String {
         let Self { compiler, linker: _, linker_version, llvm_version } = self;
-        format!("{}, {linker_version}, LLVM {llvm_version}", compiler.version)
+        format!("{}; {linker_version} with LLVM {llvm_version}", compiler.version)
     }
 }
 
@@ -128,15 +130,19 @@ impl Compiler {
 
     /// The compiler at a place, if it is the pinned version and has the source of `core`.
     fn at(rustc: &Path, cargo: &Path) -> Option<Self> {
-        let version = first_line(Command::new(rustc).env_remove("LD_LIBRARY_PATH").arg("--version")).ok()?;
+        let ask = |question: &[&str]| {
+            let mut rustc = Command::new(rustc);
+            tool::run(rustc.env_remove("LD_LIBRARY_PATH").args(question)).ok()
+        };
+        let answer = ask(&["--version", "--verbose"])?;
+        let version = answer.lines().next()?;
+        let llvm = answer.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
         if version.split(' ').nth(1) != Some(RUSTC) || !cargo.is_file() {
             return None;
         }
-        let root = first_line(Command::new(rustc).env_remove("LD_LIBRARY_PATH").args(["--print", "sysroot"]))
-            .ok()?;
-        let core = Path::new(&root).join("lib/rustlib/src/rust/library/core/Cargo.toml");
-        // The name of the packager, in a second pair of brackets, says nothing about the compiler.
-        let version = version.split_inclusive(')').next().unwrap_or_default().to_owned();
+        let root = ask(&["--print", "sysroot"])?;
+        let core = Path::new(root.trim_end()).join("lib/rustlib/src/rust/library/core/Cargo.toml");
+        let version = format!("{version} with LLVM {llvm}");
         core.is_file().then(|| Self { rustc: rustc.to_owned(), cargo: cargo.to_owned(), version })
     }
 
