@@ -1,4 +1,4 @@
-//! The two calls for which no library has a safe form: `membarrier(2)` and a little of `bpf(2)`.
+//! The calls for which no library has a safe form: `membarrier(2)`, a little of `bpf(2)`, and giving memory back.
 #![allow(unsafe_code, reason = "raw system calls")]
 
 use std::{
@@ -16,6 +16,16 @@ pub fn membarrier_global() -> io::Result<()> {
     // SAFETY: no pointers are passed.
     let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives free memory back to the system, which glibc would keep. Starting takes more than running: the loader
+/// reads the kernel's type information where there is any.
+pub fn return_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no pointers are passed; whether anything was given back does not matter.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 const BPF_MAP_CREATE: libc::c_int = 0;
