@@ -169,10 +169,12 @@ fn ipv4(
     let total_len = match u32::from(u16::from_be(bytes.u16_at(l3 + 2)?)) {
         // A super-packet over 64 KiB (or one of an old driver) leaves the field empty.
         0 => on_wire,
-        len if len < header_len as u32 => return None,
         // What lies behind is Ethernet padding; what the field claims beyond the wire was never there.
         len => len.min(on_wire),
     };
+    if total_len < header_len as u32 {
+        return None;
+    }
     let is_later_fragment = u16::from_be(bytes.u16_at(l3 + 6)?) & 0x1fff != 0;
     let protocol = bytes.u8_at(l3 + 9)?;
     let (source, destination) = (bytes.u32_at(l3 + 12)?, bytes.u32_at(l3 + 16)?);
@@ -307,8 +309,10 @@ fn finish(
         }
         match key.protocol {
             protocol::TCP => {
-                // Data offset and flags (RFC 9293 §3.1).
-                if let Some(word) = bytes.u16_at(l4 + 12) {
+                // Data offset and flags (RFC 9293 §3.1), with the same care.
+                if l4 as u32 + 14 <= end
+                    && let Some(word) = bytes.u16_at(l4 + 12)
+                {
                     let word = u16::from_be(word);
                     l4_len = usize::from(word >> 12) * 4;
                     tcp_flags = word as u8;
