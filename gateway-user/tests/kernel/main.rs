@@ -7,5 +7,7 @@ mod epochs;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod model;
+mod pins;
 mod samples;
 mod tiers;
+mod wire;
