@@ -5,6 +5,11 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
+pub mod journal;
 pub mod kernel;
 pub mod links;
+pub mod replay;
+pub mod store;
 pub mod tables;
+pub mod telemetry;

@@ -1,2 +1,86 @@
-//! Helps people build, test and try Telltale; ships nothing.
-fn main() {}
+//! `cargo xtask`: builds, tests and tries Telltale; ships nothing. One file per command.
+
+mod demo;
+mod hold;
+
+use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::process::ExitCode;
+use xtask::lab;
+
+/// Helps people build, test and try Telltale
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows Telltale at work: an evening in a household of network namespaces, and the summary of it (root)
+    Demo(demo::Arguments),
+    /// Builds the household of network namespaces and holds it until Ctrl-C (root)
+    Lab(hold::Arguments),
+    /// Makes traffic inside a namespace of the lab
+    Traffic {
+        #[command(subcommand)]
+        kind: Traffic,
+    },
+    /// Counts what a device's own interface exchanges with the gateway, until standard input ends
+    Truth {
+        /// The device's interface, in the current network namespace
+        interface: String,
+        /// The gateway's MAC address
+        #[arg(long, value_parser = parse_mac)]
+        gateway_mac: [u8; 6],
+    },
+    /// Removes a run of the lab when standard input ends
+    #[command(name = lab::run::CLEANER_COMMAND, hide = true)]
+    LabCleaner {
+        /// The run's name
+        run: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum Traffic {
+    /// Answers all kinds of traffic until standard input ends
+    Serve,
+    #[command(flatten)]
+    Make(lab::traffic::Traffic),
+}
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If even this cannot be written there is no one to tell.
+            let _ = writeln!(std::io::stderr(), "xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Lab(arguments) => hold::run(&arguments),
+        Command::Traffic { kind: Traffic::Serve } => lab::traffic::serve_until_end_of_input(),
+        Command::Traffic { kind: Traffic::Make(traffic) } => {
+            let sent = serde_json::to_string(&traffic.make()?)?;
+            Ok(writeln!(std::io::stdout(), "{sent}")?)
+        }
+        Command::Truth { interface, gateway_mac } => {
+            lab::truth::count_until_end_of_input(&interface, gateway_mac)
+        }
+        Command::LabCleaner { run } => lab::run::clean_at_end_of_input(&run),
+    }
+}
+
+fn parse_mac(text: &str) -> Result<[u8; 6], String> {
+    let bytes: Option<Vec<u8>> = text.split(':').map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    bytes
+        .and_then(|b| b.try_into().ok())
+        .ok_or_else(|| "a MAC address looks like 7c:03:ab:5e:08:01".to_owned())
+}

@@ -2,22 +2,47 @@
 //!
 //! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed.
 
+pub mod ask;
+pub mod completions;
+pub mod csv;
+pub mod devices;
 mod doctor;
+pub mod flows;
+pub mod man;
+pub mod replay;
+pub mod report;
+mod run;
+pub mod screen;
+pub mod top;
+pub mod when;
 
 use clap::{Parser, Subcommand};
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 /// Tells what the phones on a network send, to whom, and how much.
 #[derive(Debug, Parser)]
-#[command(name = "telltale", version, max_term_width = 100)]
+#[command(name = "telltale", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+const EXIT_CODES: &str =
+    "Exit codes: 0 found or done, 1 nothing found (the reason is on standard error), 2 failed.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArgs),
+    Replay(replay::Args),
+    Report(report::Args),
+    Top(top::Args),
+    Flows(flows::Args),
+    Devices(devices::Args),
     Doctor(doctor::DoctorArgs),
+    Detach(run::DetachArgs),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// How a command that did not fail ended.
@@ -37,16 +62,30 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Nothing) => ExitCode::from(1),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("telltale: {error:#}");
+            // Whoever closed standard error wants to hear nothing; the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "telltale: {error:#}");
             ExitCode::from(2)
         }
     }
 }
 
 fn run(command: Command) -> anyhow::Result<Outcome> {
-    match command {
-        Command::Doctor(args) => doctor::run(&args),
-    }
+    // Errors of writing come out of `write_all` and `flush`, not out of a panicking macro.
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let outcome = match command {
+        Command::Run(args) => run::run(&args)?,
+        Command::Detach(args) => run::detach(&args)?,
+        Command::Doctor(args) => doctor::run(&args)?,
+        Command::Replay(args) => replay::run(&args, &mut out)?,
+        Command::Report(args) => report::run(&args, &mut out)?,
+        Command::Top(args) => top::run(&args, &mut out)?,
+        Command::Flows(args) => flows::run(&args, &mut out)?,
+        Command::Devices(args) => devices::run(&args, &mut out)?,
+        Command::Completions(args) => completions::run(&args, &mut out)?,
+        Command::Man(args) => man::run(&args, &mut out)?,
+    };
+    out.flush()?;
+    Ok(outcome)
 }
 
 /// Did the reader of our output go away (`telltale flows | head`)? That is no failure.

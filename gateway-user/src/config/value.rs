@@ -28,6 +28,21 @@ pub enum Level {
     Trace,
 }
 
+impl Level {
+    /// Its word in the configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// `interfaces`: `"auto"`, one name, or a list of names.
 #[derive(Debug)]
 pub(super) struct Interfaces(pub(super) Selection);

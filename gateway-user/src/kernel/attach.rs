@@ -107,6 +107,31 @@ impl Attachments {
         }
     }
 
+    /// Removes every hook of ours, whoever made it and on whatever interface.
+    ///
+    /// # Errors
+    /// When the pins or the interfaces cannot be listed.
+    pub fn detach_every(pins: &PinDirectory) -> anyhow::Result<()> {
+        for (_, pin) in pins.links()? {
+            fs::remove_file(&pin).with_context(|| format!("remove the hook {}", pin.display()))?;
+        }
+        for interface in fs::read_dir("/sys/class/net").context("list the network interfaces")? {
+            let name = interface.context("list the network interfaces")?.file_name();
+            for (_, attach_type, _) in HOOKS {
+                // Where we have no filter there is none to remove, which is what is wanted.
+                let own = SchedClassifierLink::attached(
+                    &name.to_string_lossy(),
+                    attach_type,
+                    PRIORITY,
+                    HANDLE,
+                    None,
+                );
+                drop(own);
+            }
+        }
+        Ok(())
+    }
+
     /// Unhooks every port.
     pub fn detach_all(&mut self, pins: &PinDirectory) {
         for index in self.ports.keys().copied().collect::<Vec<_>>() {

@@ -1,6 +1,7 @@
 //! The kernel's side of the work: load the programs, attach them, read their tables, bring up their samples.
 //!
-//! `unsafe` lives in `mapped` (shared memory) and `syscall` (two calls no library offers), nowhere else. Nothing
+//! `unsafe` lives in `mapped` and `tables` (memory shared with the kernel), `syscall` (two calls no library offers)
+//! and `ready` (a promise to tokio), nowhere else. Nothing
 //! here knows a name or a row; what comes out is [`gateway_core::drained::Drained`].
 
 mod attach;
@@ -11,6 +12,7 @@ mod load;
 mod mapped;
 mod object;
 mod pins;
+mod ready;
 mod samples;
 mod syscall;
 mod tables;
@@ -22,5 +24,6 @@ pub use hold::Hold;
 pub use load::{Kernel, KernelLog, LoadOptions, Loaded};
 pub use object::OBJECT;
 pub use pins::{Found, PinDirectory};
+pub use ready::readable;
 pub use samples::{SampleRing, Sampled};
 pub use tables::{Quiet, Tables};

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use aya::maps::{Map, MapData, RingBuf};
 use gateway_common::SampleHeader;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use zerocopy::FromBytes;
 
 /// One ring of samples.
@@ -48,8 +48,8 @@ impl SampleRing {
     }
 }
 
-impl AsRawFd for SampleRing {
-    fn as_raw_fd(&self) -> RawFd {
-        self.ring.as_raw_fd()
+impl AsFd for SampleRing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ring.as_fd()
     }
 }

@@ -285,16 +285,11 @@ fn clear_slot(table: &mut Mapped<FlowSlot>, index: usize) {
 fn summed(mut flows: Vec<DrainedFlow>) -> Vec<DrainedFlow> {
     flows.sort_unstable_by_key(|flow| flow.key);
     flows.dedup_by(|part, sum| {
-        if part.key != sum.key {
-            return false;
+        let is_same = part.key == sum.key;
+        if is_same {
+            sum.merge(part);
         }
-        let DrainedFlow { key: _, up_bytes, down_bytes, up_packets, down_packets, opened } = *part;
-        sum.up_bytes = sum.up_bytes.wrapping_add(up_bytes);
-        sum.down_bytes = sum.down_bytes.wrapping_add(down_bytes);
-        sum.up_packets = sum.up_packets.wrapping_add(up_packets);
-        sum.down_packets = sum.down_packets.wrapping_add(down_packets);
-        sum.opened |= opened;
-        true
+        is_same
     });
     flows
 }

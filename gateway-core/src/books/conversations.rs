@@ -1,0 +1,73 @@
+//! Conversations of earlier intervals: who opened them and what they were named, so that one that lasts keeps its
+//! name when the answer that gave it has gone stale, and an answer that came after its beginning never names it.
+
+use super::aged::{Aged, Limits};
+use crate::units::DomainName;
+use gateway_common::FlowKey;
+
+/// How many conversations of one device are remembered.
+pub const MAX_PER_DEVICE: usize = 8192;
+/// How many in all: some 4 MiB at worst. One that is forgotten is taken for new, and may lose its name.
+pub const MAX_CONVERSATIONS: usize = 16_384;
+
+/// What is remembered of a conversation.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Conversation {
+    /// [`gateway_common::FlowState`] `opened`, ORed over its intervals.
+    pub opened: u8,
+    /// The name that the DNS gave its peer before it began.
+    pub dns_name: Option<DomainName>,
+}
+
+/// Conversations of earlier intervals; those seen longest ago leave first.
+#[derive(Clone, Debug)]
+pub struct ConversationsBook {
+    known: Aged<FlowKey, Conversation>,
+    /// Conversations forgotten for want of room.
+    pub evicted: u64,
+}
+
+impl Default for ConversationsBook {
+    fn default() -> Self {
+        let limits = Limits { per_device: MAX_PER_DEVICE, in_all: MAX_CONVERSATIONS };
+        Self { known: Aged::new(limits), evicted: 0 }
+    }
+}
+
+impl ConversationsBook {
+    /// What is remembered of it.
+    #[must_use]
+    pub fn get(&self, flow: &FlowKey) -> Option<&Conversation> {
+        self.known.get(flow)
+    }
+
+    /// Remembers it, as the one seen last.
+    pub fn remember(&mut self, flow: FlowKey, conversation: Conversation) {
+        self.evicted = self.evicted.saturating_add(self.known.insert(flow, conversation));
+    }
+
+    /// Gives it a name that came late, if it is still remembered.
+    pub fn name(&mut self, flow: &FlowKey, name: &DomainName) {
+        if let Some(conversation) = self.known.get_mut(flow) {
+            conversation.dns_name = Some(name.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_seen_longest_ago_leaves_first() {
+        let mut book = ConversationsBook::default();
+        let flow = |port: u16| FlowKey { device_port: port, mac_head: 7, ..FlowKey::default() };
+        for port in 0..=u16::try_from(MAX_PER_DEVICE).expect("small") {
+            book.remember(flow(port), Conversation { opened: 1, dns_name: None });
+        }
+        assert_eq!((book.evicted, book.get(&flow(0)), book.get(&flow(1)).is_some()), (1, None, true));
+        let name = DomainName::parse("a.example").expect("a name");
+        book.name(&flow(1), &name);
+        assert_eq!(book.get(&flow(1)).and_then(|c| c.dns_name.clone()), Some(name));
+    }
+}

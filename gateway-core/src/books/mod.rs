@@ -1,0 +1,15 @@
+//! What we believe, and since when. Every book is bounded, per device and in all, so that no device can push out
+//! what is known of another for long; the oldest leaves, and is counted. Books know no wire format and no row.
+
+mod aged;
+mod aliases;
+mod conversations;
+mod devices;
+mod hellos;
+mod names;
+
+pub use aliases::AliasesBook;
+pub use conversations::{Conversation, ConversationsBook};
+pub use devices::DevicesBook;
+pub use hellos::{Hello, HellosBook};
+pub use names::NamesBook;

@@ -1,0 +1,227 @@
+//! A report as JSON. The shape has a version and structs of its own: the model may change, a version may not.
+//! Times are UTC (RFC 3339). What is not known is null; what was not seen is absent from its list.
+
+use super::civil::Civil;
+use super::model::{Destination, DeviceReport, Report, Shortfall, Who};
+use crate::query::TimeRange;
+use crate::row::{LedgerLine, Network};
+use crate::units::{DomainName, Volume};
+use serde::Serialize;
+
+/// Version of the shape: raised by a change that a reader could stumble over.
+pub const VERSION: u32 = 1;
+
+/// A range of time.
+#[derive(Clone, Debug, Serialize)]
+pub struct JsonRange {
+    since: String,
+    until: String,
+}
+
+impl From<TimeRange> for JsonRange {
+    fn from(range: TimeRange) -> Self {
+        Self { since: Civil::utc(range.since), until: Civil::utc(range.until) }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonReport<'a> {
+    version: u32,
+    range: JsonRange,
+    filter: Option<&'a str>,
+    is_complete: bool,
+    shortfalls: Vec<JsonShortfall>,
+    measured_seconds: u64,
+    not_measured: Vec<JsonRange>,
+    not_stored_yet_since: Option<String>,
+    undated_intervals: usize,
+    tables_dates: Option<JsonDates<'a>>,
+    routed: Volume,
+    devices: Vec<JsonDevice<'a>>,
+    devices_not_seen: &'a [String],
+    evidence: Vec<JsonEvidence>,
+    ledger: Vec<JsonLedger<'a>>,
+    stored: Volume,
+}
+
+#[derive(Serialize)]
+struct JsonDates<'a> {
+    oldest: &'a str,
+    newest: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+enum JsonShortfall {
+    NotMeasured { stretches: usize, seconds: u64 },
+    NoDevice { packets: u64, bytes: u64 },
+    PeerUnknown { bytes: u64 },
+    Imbalance { seen_bytes: u64, accounted_bytes: u64 },
+}
+
+#[derive(Serialize)]
+struct JsonDevice<'a> {
+    mac: String,
+    is_locally_administered: bool,
+    name: &'a str,
+    label: Option<&'a str>,
+    hostname: Option<&'a str>,
+    addresses: Vec<String>,
+    routed: Volume,
+    peer_unknown: Option<Volume>,
+    local: Option<Volume>,
+    destinations: Vec<JsonDestination<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonDestination<'a> {
+    name: Option<&'a str>,
+    asn: Option<u32>,
+    address: Option<String>,
+    #[serde(flatten)]
+    volume: Volume,
+    conversations: u64,
+    evidence: Vec<JsonEvidenceBytes>,
+    networks: Vec<JsonNetwork<'a>>,
+    countries: Vec<String>,
+    unnamed_addresses: Vec<String>,
+    aliases: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonEvidenceBytes {
+    evidence: &'static str,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct JsonNetwork<'a> {
+    asn: Option<u32>,
+    organisation: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct JsonEvidence {
+    evidence: &'static str,
+    #[serde(flatten)]
+    volume: Volume,
+}
+
+#[derive(Serialize)]
+struct JsonLedger<'a> {
+    counter: &'a str,
+    packets: u64,
+    bytes: Option<u64>,
+    is_loss: bool,
+}
+
+/// The report as one JSON object with a line end behind it.
+///
+/// # Errors
+/// None that these structs can raise; serde's signature has one.
+pub fn json(report: &Report) -> Result<String, serde_json::Error> {
+    let Report {
+        range,
+        filter,
+        measured_ns,
+        holes,
+        pending_since,
+        undated_count,
+        tables_dates,
+        devices,
+        unseen,
+        evidence,
+        ledger,
+        stored,
+        shortfalls,
+    } = report;
+    let shape = JsonReport {
+        version: VERSION,
+        range: (*range).into(),
+        filter: (!filter.is_empty()).then_some(filter),
+        is_complete: report.is_complete(),
+        shortfalls: shortfalls.iter().map(shortfall).collect(),
+        measured_seconds: measured_ns / 1_000_000_000,
+        not_measured: holes.iter().map(|hole| (*hole).into()).collect(),
+        not_stored_yet_since: pending_since.map(Civil::utc),
+        undated_intervals: *undated_count,
+        tables_dates: tables_dates.as_ref().map(|(oldest, newest)| JsonDates { oldest, newest }),
+        routed: report.routed(),
+        devices: devices.iter().map(device).collect(),
+        devices_not_seen: unseen,
+        evidence: evidence.iter().map(|(e, v)| JsonEvidence { evidence: e.word(), volume: *v }).collect(),
+        ledger: ledger.iter().map(ledger_line).collect(),
+        stored: *stored,
+    };
+    Ok(serde_json::to_string_pretty(&shape)? + "\n")
+}
+
+fn shortfall(shortfall: &Shortfall) -> JsonShortfall {
+    match *shortfall {
+        Shortfall::NotMeasured { count, ns } => {
+            JsonShortfall::NotMeasured { stretches: count, seconds: ns / 1_000_000_000 }
+        }
+        Shortfall::NoDevice { packets, bytes } => JsonShortfall::NoDevice { packets, bytes },
+        Shortfall::PeerUnknown { bytes } => JsonShortfall::PeerUnknown { bytes },
+        Shortfall::Imbalance { seen, accounted } => {
+            JsonShortfall::Imbalance { seen_bytes: seen, accounted_bytes: accounted }
+        }
+    }
+}
+
+fn ledger_line(line: &LedgerLine) -> JsonLedger<'_> {
+    let LedgerLine { counter, packets, bytes } = line;
+    let is_loss = LedgerLine::IS_LOSS.contains(&counter.as_str());
+    JsonLedger { counter, packets: *packets, bytes: *bytes, is_loss }
+}
+
+/// Null where nothing was seen.
+fn seen(volume: Volume) -> Option<Volume> {
+    (volume.packets() > 0).then_some(volume)
+}
+
+fn device(device: &DeviceReport) -> JsonDevice<'_> {
+    let DeviceReport { mac, name, label, hostname, addrs, routed, coarse, local, destinations } = device;
+    JsonDevice {
+        mac: mac.to_string(),
+        is_locally_administered: mac.is_locally_administered(),
+        name,
+        label: label.as_deref(),
+        hostname: hostname.as_deref(),
+        addresses: addrs.iter().map(ToString::to_string).collect(),
+        routed: *routed,
+        peer_unknown: seen(*coarse),
+        local: seen(*local),
+        destinations: destinations.iter().map(destination).collect(),
+    }
+}
+
+fn destination(destination: &Destination) -> JsonDestination<'_> {
+    let Destination { who, volume, conversations, evidence, networks, countries, unnamed_addrs, aliases } =
+        destination;
+    let (name, asn, address) = match who {
+        Who::Name(name) => (Some(name.as_str()), None, None),
+        Who::Network(asn) => (None, Some(*asn), None),
+        Who::Address(addr) => (None, None, Some(addr.to_string())),
+    };
+    JsonDestination {
+        name,
+        asn,
+        address,
+        volume: *volume,
+        conversations: *conversations,
+        evidence: evidence
+            .iter()
+            .map(|(e, bytes)| JsonEvidenceBytes { evidence: e.word(), bytes: *bytes })
+            .collect(),
+        networks: networks.iter().map(network).collect(),
+        countries: countries.iter().map(ToString::to_string).collect(),
+        unnamed_addresses: unnamed_addrs.iter().map(ToString::to_string).collect(),
+        aliases: aliases.iter().map(DomainName::as_str).collect(),
+    }
+}
+
+fn network(network: &Network) -> JsonNetwork<'_> {
+    let Network { asn, organisation, country: _ } = network;
+    JsonNetwork { asn: *asn, organisation: organisation.as_deref() }
+}

@@ -1,0 +1,144 @@
+//! What a report says, before it is put in writing. Plain values, every list in the order it is to be printed.
+
+use crate::query::TimeRange;
+use crate::row::{Evidence, LedgerLine, Network};
+use crate::units::{Country, DomainName, Mac, Volume, WallTime};
+use core::net::IpAddr;
+
+/// A summary of what each device exchanged with whom, in a range of time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// The range asked for.
+    pub range: TimeRange,
+    /// What was asked for within it, in words; empty for everything.
+    pub filter: String,
+    /// How much of the range was measured, nanoseconds.
+    pub measured_ns: u64,
+    /// The stretches of the range, up to now, that no interval covers.
+    pub holes: Vec<TimeRange>,
+    /// Since when nothing is stored because the next drain is only just due.
+    pub pending_since: Option<WallTime>,
+    /// How many intervals of the range were counted while the gateway did not know the time.
+    pub undated_count: usize,
+    /// The oldest and newest date of the tables that networks are from.
+    pub tables_dates: Option<(String, String)>,
+    /// The devices with traffic, by volume.
+    pub devices: Vec<DeviceReport>,
+    /// Devices that are known and had no traffic seen, by name.
+    pub unseen: Vec<String>,
+    /// Routed volume by the evidence for its name, strongest first; those without volume left out.
+    pub evidence: Vec<(Evidence, Volume)>,
+    /// The ledger of the whole network, whatever the filter.
+    pub ledger: Vec<LedgerLine>,
+    /// All volume in rows of the whole network, whatever the filter.
+    pub stored: Volume,
+    /// Why the report is not complete; empty if it is.
+    pub shortfalls: Vec<Shortfall>,
+}
+
+/// One device's part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeviceReport {
+    /// The device.
+    pub mac: Mac,
+    /// What to call it.
+    pub name: String,
+    /// The user's label.
+    pub label: Option<String>,
+    /// What it calls itself.
+    pub hostname: Option<String>,
+    /// Its addresses as far as they are known.
+    pub addrs: Vec<IpAddr>,
+    /// What it exchanged with the world, destinations and unknown peers together.
+    pub routed: Volume,
+    /// What of it went to peers that the full tables could not hold.
+    pub coarse: Volume,
+    /// What stayed in the house.
+    pub local: Volume,
+    /// Where it went, most sent first.
+    pub destinations: Vec<Destination>,
+}
+
+/// Who is at the other end.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Who {
+    /// A name that the evidence gives.
+    Name(DomainName),
+    /// Addresses of one network, no name known.
+    Network(u32),
+    /// An address of no known network, no name known.
+    Address(IpAddr),
+}
+
+/// One destination of a device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Destination {
+    /// Who.
+    pub who: Who,
+    /// How much.
+    pub volume: Volume,
+    /// How many conversations, counted once per interval that they were alive in.
+    pub conversations: u64,
+    /// Why it has its name, with the bytes of each evidence, most bytes first.
+    pub evidence: Vec<(Evidence, u64)>,
+    /// The networks its addresses are in (country left out), most bytes first.
+    pub networks: Vec<Network>,
+    /// The countries its addresses are in, most bytes first.
+    pub countries: Vec<Country>,
+    /// Where there is no name, the addresses, most bytes first.
+    pub unnamed_addrs: Vec<IpAddr>,
+    /// CNAMEs of the name that lie in another domain, in order.
+    pub aliases: Vec<DomainName>,
+}
+
+/// A reason why a report does not hold all there was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shortfall {
+    /// Time that nobody measured: number of stretches, nanoseconds.
+    NotMeasured {
+        /// How many stretches.
+        count: usize,
+        /// How long together.
+        ns: u64,
+    },
+    /// Even the per-device cells were full: packets and bytes of no device.
+    NoDevice {
+        /// Packets.
+        packets: u64,
+        /// IP-layer bytes.
+        bytes: u64,
+    },
+    /// The tables were full: the volume is with its device, its peers are unknown.
+    PeerUnknown {
+        /// IP-layer bytes.
+        bytes: u64,
+    },
+    /// Rows and ledger do not add up to what was seen.
+    Imbalance {
+        /// Bytes that the hooks saw.
+        seen: u64,
+        /// Bytes in rows and named losses.
+        accounted: u64,
+    },
+}
+
+impl Report {
+    /// Is all there that was there to be measured?
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.shortfalls.is_empty()
+    }
+
+    /// Routed volume of all devices in the report.
+    #[must_use]
+    pub fn routed(&self) -> Volume {
+        let mut total = Volume::default();
+        for device in &self.devices {
+            total.add(device.routed);
+        }
+        total
+    }
+}
+
+/// Samples that were lost: names may be missing for them.
+pub const SAMPLE_LOSSES: [&str; 2] = ["names_dropped", "hellos_dropped"];

@@ -1,0 +1,299 @@
+//! A report as text for a terminal, a file or a letter.
+
+use super::account;
+use super::amount::{bytes, percent, several};
+use super::civil::Civil;
+use super::model::{Destination, DeviceReport, Report, Who};
+use super::table::{Align, Paint, Style, Table, clean};
+use crate::query::TimeRange;
+use crate::row::Evidence;
+use crate::units::{Volume, WallTime};
+use core::fmt::Write;
+
+/// How it is to look. The shell knows the terminal and the time zone.
+pub struct Look<'a> {
+    /// Cells of the terminal's line; `None` where nothing needs cutting.
+    pub width: Option<usize>,
+    /// Bold and faint, or not.
+    pub paint: Paint,
+    /// Bytes to the last digit.
+    pub is_exact: bool,
+    /// At most so many destinations per device; the rest is added up in one line.
+    pub max_destinations: usize,
+    /// Seconds that local clocks are ahead of UTC at a moment.
+    pub offset_of: &'a dyn Fn(WallTime) -> i32,
+}
+
+impl Look<'_> {
+    /// A moment in local time with its offset.
+    #[must_use]
+    pub fn local(&self, at: WallTime) -> String {
+        Civil::of(at, (self.offset_of)(at)).to_string()
+    }
+
+    pub(super) fn bytes(&self, count: u64) -> String {
+        bytes(count, self.is_exact)
+    }
+
+    /// Bytes in a sentence, where no column's head says what the number is.
+    pub(super) fn said(&self, count: u64) -> String {
+        if self.is_exact { format!("{count} bytes") } else { self.bytes(count) }
+    }
+
+    fn up_down(&self, volume: Volume) -> String {
+        format!("{} up, {} down", self.said(volume.up_bytes), self.said(volume.down_bytes))
+    }
+}
+
+/// Puts a report in writing.
+#[must_use]
+pub fn text(report: &Report, look: &Look<'_>) -> String {
+    let mut out = String::new();
+    head(&mut out, report, look);
+    line(&mut out, &look.paint.styled(&sentence(report, look), Style::Bold));
+    for device in &report.devices {
+        line(&mut out, "");
+        device_part(&mut out, device, look);
+    }
+    if !report.unseen.is_empty() {
+        line(&mut out, &format!("\nNot seen in this range: {}", clean(&report.unseen.join(", "))));
+    }
+    evidence_part(&mut out, report, look);
+    local_part(&mut out, report, look);
+    account::ledger_part(&mut out, report, look);
+    account::complete_part(&mut out, report, look);
+    out
+}
+
+pub(super) fn line(out: &mut String, text: &str) {
+    let _ = writeln!(out, "{text}");
+}
+
+pub(super) fn title(out: &mut String, text: &str, look: &Look<'_>) {
+    let _ = writeln!(out, "\n{}", look.paint.styled(text, Style::Bold));
+}
+
+fn head(out: &mut String, report: &Report, look: &Look<'_>) {
+    let TimeRange { since, until } = report.range;
+    let span = format!("{} to {}", look.local(since), look.local(until));
+    line(out, &look.paint.styled(&format!("Telltale report, {span}"), Style::Dim));
+    if !report.filter.is_empty() {
+        line(out, &format!("Only {}", clean(&report.filter)));
+    }
+    if let Some((oldest, newest)) = &report.tables_dates {
+        let dates = if oldest == newest { oldest.clone() } else { format!("{oldest} to {newest}") };
+        line(out, &format!("Networks and countries as of {}", clean(&dates)));
+    }
+    line(out, "");
+}
+
+/// What a reader should know who reads no further.
+fn sentence(report: &Report, look: &Look<'_>) -> String {
+    let routed = report.routed();
+    if routed.packets() == 0 {
+        return "No traffic between a device and the world was seen.".to_owned();
+    }
+    let active: Vec<_> = report.devices.iter().filter(|d| d.routed.packets() > 0).collect();
+    let mut said = format!(
+        "{} sent {} and received {}.",
+        several(active.len(), "device"),
+        look.said(routed.up_bytes),
+        look.said(routed.down_bytes)
+    );
+    // The first of equals: the list is in order, and `max_by_key` would take the last.
+    let most = active.iter().rev().max_by_key(|d| d.routed.up_bytes);
+    let Some(device) = most.filter(|d| d.routed.up_bytes > 0) else { return said };
+    let sent = look.said(device.routed.up_bytes);
+    let name = clean(&device.name);
+    let _ = if active.len() > 1 {
+        write!(said, " {name} sent most ({sent})")
+    } else {
+        write!(said, " {name} sent {sent}")
+    };
+    let top = device.destinations.iter().rev().max_by_key(|d| d.volume.up_bytes);
+    match top.filter(|d| d.volume.up_bytes > 0) {
+        Some(top) => {
+            let share = percent(top.volume.up_bytes, device.routed.up_bytes);
+            let up = look.said(top.volume.up_bytes);
+            format!("{said}, the largest part to {} ({up}, {share} of its upload).", destination_words(top))
+        }
+        None => said + ".",
+    }
+}
+
+/// Who a destination is, in words.
+fn destination_words(destination: &Destination) -> String {
+    match &destination.who {
+        Who::Name(name) => name.to_string(),
+        Who::Network(asn) => {
+            let organisation = destination.networks.iter().find_map(|n| n.organisation.as_deref());
+            let whose = organisation.map_or_else(|| format!("AS{asn}"), |o| format!("AS{asn} {o}"));
+            format!("unnamed addresses of {}", clean(&whose))
+        }
+        Who::Address(addr) => addr.to_string(),
+    }
+}
+
+fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
+    let DeviceReport { mac, name, label, hostname, addrs: _, routed, coarse, local: _, destinations } =
+        device;
+    let mut about = Vec::new();
+    if label.is_some() || hostname.is_some() {
+        about.push(mac.to_string());
+    }
+    if let (Some(_), Some(hostname)) = (label, hostname) {
+        about.push(format!("calls itself {}", clean(hostname)));
+    }
+    if mac.is_locally_administered() {
+        about.push("locally administered address: made up by the device".to_owned());
+    }
+    let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+    line(out, &format!("{}{about}", look.paint.styled(&clean(name), Style::Bold)));
+    if routed.packets() == 0 {
+        line(out, "  not seen exchanging anything with the world");
+        return;
+    }
+    line(out, &format!("  {}, {} packets", look.up_down(*routed), routed.packets()));
+    let mut table = Table::new(&[
+        ("contacted", Align::Cut(24)),
+        ("up", Align::Right),
+        ("down", Align::Right),
+        ("of upload", Align::Right),
+        ("conv.", Align::Right),
+        ("evidence", Align::Left),
+        ("network", Align::Cut(12)),
+        ("country", Align::Left),
+    ]);
+    for destination in destinations.iter().take(look.max_destinations) {
+        table.push(destination_cells(destination, routed.up_bytes, look));
+        if !destination.aliases.is_empty() {
+            let aliases: Vec<_> = destination.aliases.iter().map(ToString::to_string).collect();
+            table.note(&format!("also known to the DNS as {}", aliases.join(", ")));
+        }
+    }
+    let rest = destinations.iter().skip(look.max_destinations);
+    let count = rest.clone().count();
+    if count > 0 {
+        let mut volume = Volume::default();
+        let conversations = rest.fold(0u64, |sum, destination| {
+            volume.add(destination.volume);
+            sum.saturating_add(destination.conversations)
+        });
+        table.push(cells(
+            &format!("and {count} more"),
+            volume,
+            routed.up_bytes,
+            conversations.to_string(),
+            look,
+        ));
+    }
+    if coarse.packets() > 0 {
+        table.push(cells("peer unknown: tables were full", *coarse, routed.up_bytes, "?".to_owned(), look));
+    }
+    out.push_str(&table.render(2, look.width, look.paint));
+}
+
+fn destination_cells(destination: &Destination, device_up: u64, look: &Look<'_>) -> Vec<String> {
+    let Destination { volume, conversations, evidence, networks, countries, .. } = destination;
+    let who = match &destination.who {
+        Who::Network(_) => match destination.unnamed_addrs.as_slice() {
+            [] => "(no name)".to_owned(),
+            [addr] => format!("{addr} (no name)"),
+            [addr, others @ ..] => format!("{addr} +{} (no name)", others.len()),
+        },
+        Who::Name(_) | Who::Address(_) => destination_words(destination),
+    };
+    let mut line = cells(&who, *volume, device_up, conversations.to_string(), look);
+    let words = evidence.iter().filter(|(e, _)| *e != Evidence::None).map(|(e, _)| evidence_words(*e));
+    let words: Vec<_> = words.collect();
+    let network = networks.first().map_or_else(String::new, |n| {
+        let asn = n.asn.map(|asn| format!("AS{asn}"));
+        let parts: Vec<_> = asn.into_iter().chain(n.organisation.clone()).collect();
+        parts.join(" ")
+    });
+    let more = |count: usize| if count > 1 { format!(" +{}", count - 1) } else { String::new() };
+    let country = countries.first().map_or_else(String::new, ToString::to_string);
+    line.splice(
+        5..,
+        [
+            words.join("+"),
+            format!("{network}{}", more(networks.len())),
+            format!("{country}{}", more(countries.len())),
+        ],
+    );
+    line.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { cell }).collect()
+}
+
+/// A line that has volumes alone.
+fn cells(what: &str, volume: Volume, device_up: u64, conversations: String, look: &Look<'_>) -> Vec<String> {
+    vec![
+        what.to_owned(),
+        look.bytes(volume.up_bytes),
+        look.bytes(volume.down_bytes),
+        percent(volume.up_bytes, device_up),
+        conversations,
+        String::new(),
+        String::new(),
+        String::new(),
+    ]
+}
+
+/// An evidence in a word or two.
+#[must_use]
+pub fn evidence_words(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::None => "no name",
+        Evidence::Dns => "DNS",
+        Evidence::HttpHost => "HTTP",
+        Evidence::QuicSni => "QUIC",
+        Evidence::TlsSni => "TLS",
+    }
+}
+
+fn evidence_part(out: &mut String, report: &Report, look: &Look<'_>) {
+    let total = report.routed().bytes();
+    if total == 0 {
+        return;
+    }
+    title(out, "How the names are known (share of all bytes)", look);
+    let mut table = Table::new(&[
+        ("evidence", Align::Left),
+        ("up", Align::Right),
+        ("down", Align::Right),
+        ("share", Align::Right),
+    ]);
+    let mut push = |what: &str, volume: Volume| {
+        let share = percent(volume.bytes(), total);
+        table.push(vec![what.to_owned(), look.bytes(volume.up_bytes), look.bytes(volume.down_bytes), share]);
+    };
+    for (evidence, volume) in &report.evidence {
+        let what = match evidence {
+            Evidence::TlsSni => "the device named the server in TLS",
+            Evidence::QuicSni => "the device named the server in QUIC",
+            Evidence::HttpHost => "the device named the host in HTTP",
+            Evidence::Dns => "the device had asked the DNS",
+            Evidence::None => "no name is known",
+        };
+        push(what, *volume);
+    }
+    let mut coarse = Volume::default();
+    report.devices.iter().for_each(|d| coarse.add(d.coarse));
+    if coarse.packets() > 0 {
+        push("peer unknown: tables were full", coarse);
+    }
+    out.push_str(&table.render(2, look.width, look.paint));
+}
+
+fn local_part(out: &mut String, report: &Report, look: &Look<'_>) {
+    let devices: Vec<_> = report.devices.iter().filter(|d| d.local.packets() > 0).collect();
+    if devices.is_empty() {
+        return;
+    }
+    title(out, "Stayed in the house", look);
+    let mut table = Table::new(&[("device", Align::Cut(16)), ("up", Align::Right), ("down", Align::Right)]);
+    for device in devices {
+        let DeviceReport { name, local, .. } = device;
+        table.push(vec![name.clone(), look.bytes(local.up_bytes), look.bytes(local.down_bytes)]);
+    }
+    out.push_str(&table.render(2, look.width, look.paint));
+}

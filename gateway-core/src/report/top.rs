@@ -1,0 +1,122 @@
+//! Rankings: who exchanged most, by device, name, network or country.
+
+use crate::query::{DeviceInfo, FlowSum};
+use crate::row::RowKind;
+use crate::units::{Mac, Volume};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is ranked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TopOf {
+    /// Devices.
+    Devices,
+    /// Names contacted.
+    Names,
+    /// Networks of the peers.
+    Networks,
+    /// Countries of the peers.
+    Countries,
+}
+
+/// By what it is ranked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// Bytes both ways.
+    Total,
+    /// Bytes from the devices.
+    Up,
+    /// Bytes to the devices.
+    Down,
+}
+
+/// One place of a ranking.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TopLine {
+    /// What it is, for programs: a MAC address, a name, `AS45102`, a country code. `None` gathers what has none.
+    pub id: Option<String>,
+    /// What it is, for people.
+    pub said: String,
+    /// How much.
+    pub volume: Volume,
+    /// How many conversations, counted once per interval that they were alive in.
+    pub conversations: u64,
+    /// How many devices.
+    pub device_count: usize,
+}
+
+impl TopLine {
+    /// What it is ranked by.
+    #[must_use]
+    pub fn amount(&self, by: By) -> u64 {
+        match by {
+            By::Total => self.volume.bytes(),
+            By::Up => self.volume.up_bytes,
+            By::Down => self.volume.down_bytes,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sum {
+    said: String,
+    volume: Volume,
+    conversations: u64,
+    devices: BTreeSet<Mac>,
+}
+
+/// Ranks what devices exchanged with the world; what stayed in the house is left out. Equals go by their text.
+#[must_use]
+pub fn top(of: TopOf, by: By, flows: &[FlowSum], devices: &[DeviceInfo]) -> Vec<TopLine> {
+    let mut sums = BTreeMap::<Option<String>, Sum>::new();
+    for flow in flows.iter().filter(|f| f.key.kind != RowKind::Local) {
+        let (id, said) = place_of(of, flow, devices);
+        let sum = sums.entry(id).or_default();
+        // A network's name may have changed on the way; the greatest text is as good as any, and always the same.
+        sum.said = said.max(core::mem::take(&mut sum.said));
+        sum.volume.add(flow.volume);
+        sum.conversations = sum.conversations.saturating_add(flow.conversations);
+        sum.devices.insert(flow.key.device);
+    }
+    let mut lines: Vec<_> = sums
+        .into_iter()
+        .map(|(id, Sum { said, volume, conversations, devices })| TopLine {
+            id,
+            said,
+            volume,
+            conversations,
+            device_count: devices.len(),
+        })
+        .collect();
+    lines.sort_by(|a, b| {
+        b.amount(by).cmp(&a.amount(by)).then_with(|| (&a.said, &a.id).cmp(&(&b.said, &b.id)))
+    });
+    lines
+}
+
+fn place_of(of: TopOf, flow: &FlowSum, devices: &[DeviceInfo]) -> (Option<String>, String) {
+    let known = match of {
+        TopOf::Devices => {
+            let mac = flow.key.device;
+            let said = devices.iter().find(|d| d.mac == mac).map(DeviceInfo::display_name);
+            return (Some(mac.to_string()), said.unwrap_or_else(|| DeviceInfo::unknown(mac).display_name()));
+        }
+        TopOf::Names => flow.key.name.as_ref().map(|name| (name.to_string(), name.to_string())),
+        TopOf::Networks => flow.network.asn.map(|asn| {
+            let id = format!("AS{asn}");
+            let said = flow.network.organisation.as_ref().map_or_else(|| id.clone(), |o| format!("{id} {o}"));
+            (id, said)
+        }),
+        TopOf::Countries => flow.network.country.map(|country| (country.to_string(), country.to_string())),
+    };
+    known.map_or_else(|| (None, unknown(of).to_owned()), |(id, said)| (Some(id), said))
+}
+
+/// Gathers the rows that have none.
+fn unknown(of: TopOf) -> &'static str {
+    match of {
+        TopOf::Devices => "(no device)",
+        TopOf::Names => "(no name)",
+        TopOf::Networks => "(network not known)",
+        TopOf::Countries => "(country not known)",
+    }
+}

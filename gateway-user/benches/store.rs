@@ -1,0 +1,104 @@
+//! What it costs to store one drain of 100 000 rows: 30 devices, 3 000 peers, 2 000 names, nothing known before.
+//! The bar is 1 s of CPU time. `cargo bench -p gateway-user --bench store`.
+#![allow(clippy::print_stdout, reason = "printing is what it is for")]
+
+use gateway_core::row::{Batch, EpochId, Evidence, FlowRow, Interval, Network, OpenedBy, RowKey, RowKind};
+use gateway_core::units::{BootTime, Country, DomainName, Mac, Volume, WallTime};
+use gateway_user::store::Writer;
+use nix::time::{ClockId, clock_gettime};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+const ROWS: u32 = 100_000;
+const DEVICES: u32 = 30;
+const PEERS: u32 = 3_000;
+const NAMES: u32 = 2_000;
+
+fn main() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("bench.db");
+    let mut writer = Writer::open(&path).expect("open the database");
+    println!("{:>8} {:>12} {:>12} {:>10}", "drain", "CPU", "rows/s (CPU)", "us per row");
+    let mut rows = 0;
+    for epoch in 1..=5 {
+        let batch = batch(epoch);
+        rows += batch.rows.len();
+        let (cpu, wall) = (cpu_time(), Instant::now());
+        writer.append(&batch).expect("store the batch");
+        let (spent, elapsed) = (cpu_time() - cpu, wall.elapsed());
+        let count = batch.rows.len() as f64;
+        println!(
+            "{epoch:>8} {:>9.0} ms {:>12.0} {:>10.2}   (wall {:.0} ms, {} rows)",
+            spent.as_secs_f64() * 1e3,
+            count / spent.as_secs_f64(),
+            spent.as_secs_f64() * 1e6 / count,
+            elapsed.as_secs_f64() * 1e3,
+            batch.rows.len()
+        );
+    }
+    drop(writer);
+    let size = std::fs::metadata(&path).expect("the database is there").len();
+    println!("database: {size} bytes, {:.1} per row", size as f64 / rows as f64);
+}
+
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).expect("every Linux has this clock").into()
+}
+
+/// Rows in key order, as the pipeline hands them over. Seeded by nothing: every run stores the same.
+fn batch(epoch: u64) -> Batch {
+    let mut rows = BTreeMap::new();
+    let mut state = epoch;
+    let mut next = |below: u32| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) as u32) % below
+    };
+    while rows.len() < ROWS as usize {
+        let name = next(NAMES);
+        let key = RowKey {
+            device: Mac([2, 0, 0, 0, 0, next(DEVICES) as u8]),
+            peer: peer(next(PEERS)),
+            port: [443, 80, 5222, 8080][next(4) as usize],
+            protocol: 6,
+            kind: RowKind::Flow,
+            opened_by: OpenedBy::Device,
+            name: DomainName::parse(&format!("host{name}.service{}.example.com", name % 97)),
+            evidence: Evidence::TlsSni,
+        };
+        let volume = Volume {
+            up_bytes: u64::from(next(100_000)),
+            down_bytes: u64::from(next(5_000_000)),
+            up_packets: u64::from(next(500)),
+            down_packets: u64::from(next(5_000)),
+        };
+        rows.insert(key, (volume, u64::from(next(5))));
+    }
+    let rows = rows.into_iter().map(|(key, (volume, conversations))| FlowRow { key, volume, conversations });
+    let network = |n: u32| Network {
+        asn: Some(45_000 + n % 300),
+        organisation: Some(format!("Organisation {} Ltd.", n % 300)),
+        country: Country::parse("SG"),
+    };
+    let began = epoch * 60_000_000_000;
+    Batch {
+        epoch: EpochId { boot_id: "bench".into(), table_id: 7, epoch },
+        interval: Interval {
+            began_boot: BootTime(began),
+            ended_boot: BootTime(began + 60_000_000_000),
+            began_at: WallTime(began as i64),
+            ended_at: WallTime(began as i64 + 60_000_000_000),
+            is_clock_set: true,
+        },
+        rows: rows.collect(),
+        ledger: Vec::new(),
+        networks: (0..PEERS).map(|n| (peer(n), network(n))).collect(),
+        devices: Vec::new(),
+        aliases: Vec::new(),
+        late_names: Vec::new(),
+    }
+}
+
+fn peer(n: u32) -> IpAddr {
+    Ipv4Addr::from(0x2f00_0000 + n * 7_919).into()
+}

@@ -1,0 +1,192 @@
+//! What every reading command shares: which database, which rows, and what to say when there are none.
+
+use super::when::{self, RangeArgs};
+use crate::store::{DEFAULT_DATABASE, Reader};
+use gateway_core::query::{
+    DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_asn, parse_country, parse_evidence,
+    parse_protocol,
+};
+use gateway_core::report::text::Look;
+use gateway_core::row::Evidence;
+use gateway_core::units::{Country, WallTime};
+use ipnetwork::IpNetwork;
+use std::path::{Path, PathBuf};
+
+/// Which database.
+#[derive(Debug, clap::Args)]
+pub struct DatabaseArg {
+    /// The database file.
+    #[arg(long, value_name = "PATH", env = "TELLTALE_DATABASE", default_value = DEFAULT_DATABASE)]
+    pub database: PathBuf,
+}
+
+/// Which rows. Given twice, a flag takes either; different flags all have to fit.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Filters")]
+pub struct FilterArgs {
+    /// A device: its label, hostname or MAC address.
+    #[arg(long, value_name = "DEVICE")]
+    device: Vec<DeviceMatch>,
+    /// A name contacted; *.xiaomi.com takes it and all below.
+    #[arg(long, value_name = "NAME")]
+    name: Vec<NameMatch>,
+    /// The network of the peer: AS45102.
+    #[arg(long, value_name = "AS", value_parser = parse_asn)]
+    network: Vec<u32>,
+    /// The country of the peer's address: SG.
+    #[arg(long, value_name = "CC", value_parser = parse_country)]
+    country: Vec<Country>,
+    /// How the name is known: none, dns, http_host, quic_sni, tls_sni.
+    #[arg(long, value_name = "WORD", value_parser = parse_evidence)]
+    evidence: Vec<Evidence>,
+    /// The IP protocol: tcp, udp, icmp, or a number.
+    #[arg(long, value_parser = parse_protocol)]
+    protocol: Vec<u8>,
+    /// The service's port.
+    #[arg(long)]
+    port: Vec<u16>,
+    /// The peer's address, or a prefix: 47.88.0.0/14.
+    #[arg(long, value_name = "PREFIX")]
+    peer: Vec<IpNetwork>,
+}
+
+impl FilterArgs {
+    /// As a value.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        let Self { device, name, network, country, evidence, protocol, port, peer } = self;
+        Filter {
+            devices: device.clone(),
+            names: name.clone(),
+            asns: network.clone(),
+            countries: country.clone(),
+            evidence: evidence.clone(),
+            protocols: protocol.clone(),
+            ports: port.clone(),
+            peers: peer.clone(),
+        }
+    }
+}
+
+/// A device as a filter alone, for commands that take no other.
+#[derive(Debug, Default, clap::Args)]
+pub struct DeviceArg {
+    /// Only this device: its label, hostname or MAC address.
+    #[arg(long, value_name = "DEVICE")]
+    device: Vec<DeviceMatch>,
+}
+
+impl DeviceArg {
+    /// As a value.
+    #[must_use]
+    pub fn filter(&self) -> Filter {
+        Filter { devices: self.device.clone(), ..Filter::default() }
+    }
+}
+
+/// A question put to a database that has data.
+#[derive(Debug)]
+pub struct Asked {
+    /// The database.
+    pub reader: Reader,
+    /// The range asked for.
+    pub range: TimeRange,
+    /// When it was asked.
+    pub now: WallTime,
+    /// When the database's data is from.
+    pub extent: TimeRange,
+}
+
+impl Asked {
+    /// Opens the database and resolves the range; `None`, after saying why on standard error, if there is no data at
+    /// all.
+    ///
+    /// # Errors
+    /// If the database cannot be read, or the range is nonsense.
+    pub fn of(database: &Path, range: &RangeArgs) -> anyhow::Result<Option<Self>> {
+        let now = when::now();
+        // Nonsense is nonsense, data or not.
+        range.resolve(&now, TimeRange::EVER)?;
+        let Some(reader) = open(database)? else { return Ok(None) };
+        let Some(extent) = reader.extent()? else {
+            say(&format!("the database {} holds no drain yet: `telltale run` fills it", database.display()));
+            return Ok(None);
+        };
+        let range = range.resolve(&now, extent)?;
+        // Data from the future (a wrong clock, then or now) is data all the same.
+        let now = when::wall(&now)?.max(extent.until);
+        Ok(Some(Self { reader, range, now, extent }))
+    }
+
+    /// The rows of the range that a filter picks.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn flows(&self, filter: &Filter) -> anyhow::Result<Vec<FlowSum>> {
+        self.reader.flows(self.range, filter)
+    }
+
+    /// Says on standard error why there are no rows.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn explain_nothing(&self, filter: &Filter, look: &Look<'_>) -> anyhow::Result<()> {
+        let Self { reader, range, extent, .. } = self;
+        let span = |range: &TimeRange| format!("{} to {}", look.local(range.since), look.local(range.until));
+        if reader.counted(*range)?.is_empty() {
+            let day = when::local_date(WallTime(extent.until.0.saturating_sub(1)));
+            say(&format!(
+                "nothing was measured from {}; the database has data from {}: try --day {day} or --all",
+                span(range),
+                span(extent)
+            ));
+        } else if let Some(unknown) = self.unknown_device(filter)? {
+            say(&format!("no device is called {unknown}: `telltale devices` lists those that are known"));
+        } else if filter.is_empty() {
+            say(&format!("no traffic of any device was seen from {}, though it was measured", span(range)));
+        } else {
+            say(&format!("no row from {} has {filter}", span(range)));
+        }
+        Ok(())
+    }
+
+    fn unknown_device(&self, filter: &Filter) -> anyhow::Result<Option<String>> {
+        if filter.devices.is_empty() {
+            return Ok(None);
+        }
+        let known = self.reader.devices()?;
+        let is_known = |wanted: &&DeviceMatch| known.iter().any(|device| wanted.picks(device));
+        if filter.devices.iter().any(|wanted| is_known(&wanted)) {
+            return Ok(None);
+        }
+        let names: Vec<_> = filter.devices.iter().map(ToString::to_string).collect();
+        Ok(Some(names.join(" or ")))
+    }
+}
+
+/// Opens a database to read; `None`, after saying what to run on standard error, if there is none.
+///
+/// # Errors
+/// If there is one and it cannot be read.
+pub fn open(database: &Path) -> anyhow::Result<Option<Reader>> {
+    let reader = Reader::open(database)?;
+    if reader.is_none() {
+        say(&format!(
+            "there is no database {} yet: `telltale run` makes one on the gateway, `telltale replay FILE.pcap` \
+             from a capture",
+            database.display()
+        ));
+    }
+    Ok(reader)
+}
+
+/// One line on standard error.
+pub fn say(line: &str) {
+    eprintln!("telltale: {line}");
+}
+
+/// A limit where 0 means none.
+#[must_use]
+pub fn limit(asked: usize) -> usize {
+    if asked == 0 { usize::MAX } else { asked }
+}

@@ -1,0 +1,258 @@
+//! `telltale flows`: the rows themselves, those of a range with one key added up.
+
+use super::ask::{Asked, DatabaseArg, FilterArgs, limit};
+use super::screen::ScreenArgs;
+use super::when::RangeArgs;
+use super::{Outcome, csv};
+use gateway_core::query::{DeviceInfo, FlowSum, protocol_word};
+use gateway_core::report::amount::bytes;
+use gateway_core::report::civil::Civil;
+use gateway_core::report::json::{JsonRange, VERSION};
+use gateway_core::report::table::{Align, Table};
+use gateway_core::report::text::{Look, evidence_words};
+use gateway_core::row::{Evidence, OpenedBy, RowKind};
+use gateway_core::units::{DomainName, Mac, Volume};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// Lists who exchanged what with whom: one line per device, peer, port, protocol and name.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  telltale flows --country RU --country SG\n  telltale flows --name '*.xiaomi.com' \
+    --last 7d\n  telltale flows --evidence none --port 443 --json\n  telltale flows --day yesterday --csv > flows.csv"
+)]
+pub struct Args {
+    #[command(flatten)]
+    database: DatabaseArg,
+    /// Lines shown, largest first, 0 for all. JSON and CSV have all unless this is given.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print comma-separated values.
+    #[arg(long)]
+    csv: bool,
+    #[command(flatten)]
+    screen: ScreenArgs,
+    #[command(flatten)]
+    range: RangeArgs,
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+/// Lines on a screen unless asked for more.
+const DEFAULT_LINES: usize = 50;
+
+/// Runs the command.
+///
+/// # Errors
+/// If the database cannot be read or the output not written.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let Some(asked) = Asked::of(&args.database.database, &args.range)? else { return Ok(Outcome::Nothing) };
+    let filter = args.filters.filter();
+    let mut flows = asked.flows(&filter)?;
+    // They come in order of their keys, and this sort keeps that among equals.
+    flows.sort_by_key(|flow| std::cmp::Reverse(flow.volume.bytes()));
+    let devices =
+        asked.reader.devices()?.into_iter().map(|device: DeviceInfo| (device.mac, device.display_name()));
+    let devices: BTreeMap<Mac, String> = devices.collect();
+    let default = if args.json || args.csv { 0 } else { DEFAULT_LINES };
+    let limit = limit(args.limit.unwrap_or(default));
+    let shown = flows.get(..limit).unwrap_or(&flows);
+    let look = args.screen.look(0);
+    if args.json {
+        let flows = shown.iter().map(|flow| Shape::of(flow, &devices)).collect();
+        let shape = JsonFlows { version: VERSION, range: asked.range.into(), flows };
+        writeln!(out, "{}", serde_json::to_string_pretty(&shape)?)?;
+    } else if args.csv {
+        csv::line(out, &CSV_HEAD.map(str::to_owned))?;
+        for flow in shown {
+            csv::line(out, &csv_fields(Shape::of(flow, &devices)))?;
+        }
+    } else if !flows.is_empty() {
+        print_text(out, &look, shown, flows.len() - shown.len(), &devices)?;
+    }
+    if flows.is_empty() {
+        out.flush()?;
+        asked.explain_nothing(&filter, &look)?;
+        return Ok(Outcome::Nothing);
+    }
+    Ok(Outcome::Found)
+}
+
+fn print_text(
+    out: &mut dyn Write,
+    look: &Look<'_>,
+    flows: &[FlowSum],
+    more: usize,
+    devices: &BTreeMap<Mac, String>,
+) -> anyhow::Result<()> {
+    let mut table = Table::new(&[
+        ("device", Align::Cut(12)),
+        ("contacted", Align::Cut(20)),
+        ("peer", Align::Cut(15)),
+        ("service", Align::Left),
+        ("up", Align::Right),
+        ("down", Align::Right),
+        ("conv.", Align::Right),
+        ("evidence", Align::Left),
+        ("network", Align::Cut(10)),
+        ("country", Align::Left),
+    ]);
+    for flow in flows {
+        table.push(text_cells(flow, devices, look));
+    }
+    if more > 0 {
+        table.note(&format!("and {more} more (--limit 0 shows all)"));
+    }
+    out.write_all(table.render(0, look.width, look.paint).as_bytes())?;
+    Ok(())
+}
+
+fn text_cells(flow: &FlowSum, devices: &BTreeMap<Mac, String>, look: &Look<'_>) -> Vec<String> {
+    let FlowSum { key, network, volume, conversations, .. } = flow;
+    let peer = match key.kind {
+        RowKind::Coarse => "unknown: tables were full".to_owned(),
+        RowKind::Flow | RowKind::LaterFragments | RowKind::Local => key.peer.to_string(),
+    };
+    let protocol = protocol_word(key.protocol);
+    let service = match (key.kind, key.port) {
+        (RowKind::LaterFragments, _) => format!("{protocol} fragments"),
+        (_, 0) => protocol,
+        // The port is the device's own where the peer opened.
+        (_, port) if key.opened_by == OpenedBy::Peer => format!("{protocol}/{port} of the device"),
+        (_, port) => format!("{protocol}/{port}"),
+    };
+    let organisation = network.organisation.as_deref().unwrap_or_default();
+    let network_words = network.asn.map_or_else(String::new, |asn| format!("AS{asn} "));
+    let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    vec![
+        device_name(devices, key.device),
+        dash(key.name.as_ref().map_or_else(String::new, ToString::to_string)),
+        peer,
+        service,
+        bytes(volume.up_bytes, look.is_exact),
+        bytes(volume.down_bytes, look.is_exact),
+        if key.kind == RowKind::Coarse { "?".to_owned() } else { conversations.to_string() },
+        if key.evidence == Evidence::None { "-" } else { evidence_words(key.evidence) }.to_owned(),
+        dash(format!("{network_words}{organisation}").trim_end().to_owned()),
+        dash(network.country.map_or_else(String::new, |c| c.to_string())),
+    ]
+}
+
+fn device_name(devices: &BTreeMap<Mac, String>, mac: Mac) -> String {
+    devices.get(&mac).cloned().unwrap_or_else(|| DeviceInfo::unknown(mac).display_name())
+}
+
+#[derive(Serialize)]
+struct JsonFlows {
+    version: u32,
+    range: JsonRange,
+    flows: Vec<Shape>,
+}
+
+/// A row as programs get it.
+#[derive(Serialize)]
+struct Shape {
+    device: String,
+    device_name: String,
+    kind: &'static str,
+    peer: Option<String>,
+    port: Option<u16>,
+    protocol: u8,
+    opened_by: Option<&'static str>,
+    name: Option<String>,
+    evidence: &'static str,
+    asn: Option<u32>,
+    organisation: Option<String>,
+    country: Option<String>,
+    #[serde(flatten)]
+    volume: Volume,
+    conversations: Option<u64>,
+    first_at: String,
+    last_at: String,
+}
+
+impl Shape {
+    fn of(flow: &FlowSum, devices: &BTreeMap<Mac, String>) -> Self {
+        let FlowSum { key, network, volume, conversations, first_at, last_at } = flow;
+        Self {
+            device: key.device.to_string(),
+            device_name: device_name(devices, key.device),
+            kind: match key.kind {
+                RowKind::Flow => "flow",
+                RowKind::LaterFragments => "later_fragments",
+                RowKind::Coarse => "peer_unknown",
+                RowKind::Local => "local",
+            },
+            peer: (key.kind != RowKind::Coarse).then(|| key.peer.to_string()),
+            port: (key.port != 0).then_some(key.port),
+            protocol: key.protocol,
+            opened_by: match key.opened_by {
+                OpenedBy::Unknown => None,
+                OpenedBy::Device => Some("device"),
+                OpenedBy::Peer => Some("peer"),
+            },
+            name: key.name.as_ref().map(DomainName::to_string),
+            evidence: key.evidence.word(),
+            asn: network.asn,
+            organisation: network.organisation.clone(),
+            country: network.country.map(|c| c.to_string()),
+            volume: *volume,
+            conversations: (key.kind != RowKind::Coarse).then_some(*conversations),
+            first_at: Civil::utc(*first_at),
+            last_at: Civil::utc(*last_at),
+        }
+    }
+}
+
+const CSV_HEAD: [&str; 19] = [
+    "device",
+    "device_name",
+    "kind",
+    "peer",
+    "port",
+    "protocol",
+    "opened_by",
+    "name",
+    "evidence",
+    "asn",
+    "organisation",
+    "country",
+    "up_bytes",
+    "down_bytes",
+    "up_packets",
+    "down_packets",
+    "conversations",
+    "first_at",
+    "last_at",
+];
+
+fn csv_fields(shape: Shape) -> [String; 19] {
+    let Shape { device, device_name, kind, peer, port, protocol, opened_by, name, evidence, .. } = shape;
+    let Shape { asn, organisation, country, volume, conversations, first_at, last_at, .. } = shape;
+    let Volume { up_bytes, down_bytes, up_packets, down_packets } = volume;
+    [
+        device,
+        device_name,
+        kind.to_owned(),
+        csv::maybe(peer),
+        csv::maybe(port),
+        protocol.to_string(),
+        csv::maybe(opened_by),
+        csv::maybe(name),
+        evidence.to_owned(),
+        csv::maybe(asn),
+        csv::maybe(organisation),
+        csv::maybe(country),
+        up_bytes.to_string(),
+        down_bytes.to_string(),
+        up_packets.to_string(),
+        down_packets.to_string(),
+        csv::maybe(conversations),
+        first_at,
+        last_at,
+    ]
+}

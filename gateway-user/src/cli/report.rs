@@ -1,0 +1,105 @@
+//! `telltale report`: what each device exchanged with whom, in a page.
+
+use super::Outcome;
+use super::ask::{Asked, DatabaseArg, DeviceArg, limit};
+use super::screen::ScreenArgs;
+use super::when::RangeArgs;
+use gateway_core::query::Filter;
+use gateway_core::report::build::{Input, build};
+use gateway_core::report::json::json;
+use gateway_core::report::model::Report;
+use gateway_core::report::text::{Look, text};
+use std::io::Write;
+use std::path::Path;
+
+/// Prints the summary of a day or any range: what each device sent, to whom, and how much.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  telltale report\n  telltale report --day yesterday\n  telltale report --last 7d \
+    --device \"Redmi Note 8\"\n  telltale report --day 2026-11-22 --json > evidence.json"
+)]
+pub struct Args {
+    #[command(flatten)]
+    database: DatabaseArg,
+    #[command(flatten)]
+    device: DeviceArg,
+    /// Destinations shown per device, 0 for all; the others are added up.
+    #[arg(long, default_value_t = DESTINATIONS)]
+    limit: usize,
+    /// Print JSON, with every destination.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    screen: ScreenArgs,
+    #[command(flatten)]
+    range: RangeArgs,
+}
+
+/// Destinations shown per device unless asked for more: a household's report stays within a few pages.
+const DESTINATIONS: usize = 15;
+
+/// Runs the command.
+///
+/// # Errors
+/// If the database cannot be read or the output not written.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let Some(asked) = Asked::of(&args.database.database, &args.range)? else { return Ok(Outcome::Nothing) };
+    print(&asked, &args.device.filter(), &args.screen.look(limit(args.limit)), args.json, out)
+}
+
+/// Prints the report of all that a database holds: what a replayed capture ends with.
+///
+/// # Errors
+/// If the database cannot be read or the output not written.
+pub fn print_whole(
+    database: &Path,
+    screen: &ScreenArgs,
+    is_json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let Some(asked) = Asked::of(database, &RangeArgs::everything())? else { return Ok(Outcome::Nothing) };
+    print(&asked, &Filter::default(), &screen.look(DESTINATIONS), is_json, out)
+}
+
+fn print(
+    asked: &Asked,
+    filter: &Filter,
+    look: &Look<'_>,
+    is_json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
+    let report = make(asked, filter)?;
+    let was_measured = !asked.reader.counted(asked.range)?.is_empty();
+    // A range that nobody measured has no report; one that was measured and quiet has.
+    if is_json {
+        out.write_all(json(&report)?.as_bytes())?;
+    } else if was_measured && (filter.is_empty() || !report.devices.is_empty()) {
+        out.write_all(text(&report, look).as_bytes())?;
+    }
+    if report.devices.is_empty() {
+        out.flush()?;
+        asked.explain_nothing(filter, look)?;
+        return Ok(Outcome::Nothing);
+    }
+    Ok(Outcome::Found)
+}
+
+/// The report that answers a question.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn make(asked: &Asked, filter: &Filter) -> anyhow::Result<Report> {
+    let Asked { reader, range, now, extent: _ } = asked;
+    Ok(build(Input {
+        range: *range,
+        now: *now,
+        filter: filter.clone(),
+        counted: reader.counted(*range)?,
+        devices: reader.devices()?,
+        flows: reader.flows(*range, filter)?,
+        stored: reader.stored(*range)?,
+        ledger: reader.ledger(*range)?,
+        aliases: reader.aliases()?,
+        tables_dates: reader.tables_dates()?,
+    }))
+}

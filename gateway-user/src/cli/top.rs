@@ -1,0 +1,198 @@
+//! `telltale top`: rankings.
+
+use super::ask::{Asked, DatabaseArg, FilterArgs, limit};
+use super::screen::ScreenArgs;
+use super::when::RangeArgs;
+use super::{Outcome, csv};
+use gateway_core::report::amount::{bytes, percent};
+use gateway_core::report::json::{JsonRange, VERSION};
+use gateway_core::report::table::{Align, Table};
+use gateway_core::report::text::Look;
+use gateway_core::report::top::{By, TopLine, TopOf, top};
+use gateway_core::units::Volume;
+use serde::Serialize;
+use std::io::Write;
+
+/// Ranks devices, names, networks or countries by what was exchanged with them.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  telltale top names --device \"Redmi Note 8\" --by up\n  telltale top countries \
+    --last 7d --limit 5\n  telltale top networks --csv > networks.csv"
+)]
+pub struct Args {
+    /// What to rank.
+    #[arg(value_enum)]
+    of: Of,
+    #[command(flatten)]
+    database: DatabaseArg,
+    /// What counts: bytes both ways, from the devices, or to them.
+    #[arg(long, value_enum, default_value_t = Rank::Total)]
+    by: Rank,
+    /// Places shown, 0 for all.
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print comma-separated values.
+    #[arg(long)]
+    csv: bool,
+    #[command(flatten)]
+    screen: ScreenArgs,
+    #[command(flatten)]
+    range: RangeArgs,
+    #[command(flatten)]
+    filters: FilterArgs,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Of {
+    Devices,
+    Names,
+    Networks,
+    Countries,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Rank {
+    Total,
+    Up,
+    Down,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the database cannot be read or the output not written.
+pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let Some(asked) = Asked::of(&args.database.database, &args.range)? else { return Ok(Outcome::Nothing) };
+    let filter = args.filters.filter();
+    let (of, title) = match args.of {
+        Of::Devices => (TopOf::Devices, "device"),
+        Of::Names => (TopOf::Names, "name"),
+        Of::Networks => (TopOf::Networks, "network"),
+        Of::Countries => (TopOf::Countries, "country"),
+    };
+    let by = match args.by {
+        Rank::Total => By::Total,
+        Rank::Up => By::Up,
+        Rank::Down => By::Down,
+    };
+    let lines = top(of, by, &asked.flows(&filter)?, &asked.reader.devices()?);
+    let limit = limit(args.limit);
+    let look = args.screen.look(0);
+    let shown = lines.get(..limit).unwrap_or(&lines);
+    if args.json {
+        print_json(out, &asked, title, shown)?;
+    } else if args.csv {
+        print_csv(out, title, shown)?;
+    } else if !lines.is_empty() {
+        print_text(out, &look, &Ranking { title, by, lines: &lines, limit })?;
+    }
+    if lines.is_empty() {
+        out.flush()?;
+        asked.explain_nothing(&filter, &look)?;
+        return Ok(Outcome::Nothing);
+    }
+    Ok(Outcome::Found)
+}
+
+struct Ranking<'a> {
+    title: &'static str,
+    by: By,
+    lines: &'a [TopLine],
+    limit: usize,
+}
+
+fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> anyhow::Result<()> {
+    let Ranking { title, by, lines, limit } = *ranking;
+    let right = Align::Right;
+    let share = match by {
+        By::Total => "of all",
+        By::Up => "of all up",
+        By::Down => "of all down",
+    };
+    let mut table = Table::new(&[
+        (title, Align::Cut(20)),
+        ("up", right),
+        ("down", right),
+        (share, right),
+        ("conv.", right),
+        ("devices", right),
+    ]);
+    let total: u64 = lines.iter().map(|line| line.amount(by)).sum();
+    for line in lines.iter().take(limit) {
+        let TopLine { id: _, said, volume, conversations, device_count } = line;
+        table.push(vec![
+            said.clone(),
+            bytes(volume.up_bytes, look.is_exact),
+            bytes(volume.down_bytes, look.is_exact),
+            percent(line.amount(by), total),
+            conversations.to_string(),
+            device_count.to_string(),
+        ]);
+    }
+    if lines.len() > limit {
+        table.note(&format!("and {} more (--limit 0 shows all)", lines.len() - limit));
+    }
+    out.write_all(table.render(0, look.width, look.paint).as_bytes())?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct JsonTop<'a> {
+    version: u32,
+    range: JsonRange,
+    of: &'a str,
+    lines: Vec<JsonLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    id: Option<&'a str>,
+    text: &'a str,
+    #[serde(flatten)]
+    volume: Volume,
+    conversations: u64,
+    devices: usize,
+}
+
+fn print_json(out: &mut dyn Write, asked: &Asked, of: &str, lines: &[TopLine]) -> anyhow::Result<()> {
+    let line = |line| {
+        let TopLine { id, said, volume, conversations, device_count }: &TopLine = line;
+        JsonLine {
+            id: id.as_deref(),
+            text: said,
+            volume: *volume,
+            conversations: *conversations,
+            devices: *device_count,
+        }
+    };
+    let lines = lines.iter().map(line).collect();
+    let top = JsonTop { version: VERSION, range: asked.range.into(), of, lines };
+    writeln!(out, "{}", serde_json::to_string_pretty(&top)?)?;
+    Ok(())
+}
+
+fn print_csv(out: &mut dyn Write, title: &str, lines: &[TopLine]) -> anyhow::Result<()> {
+    let head =
+        ["id", title, "up_bytes", "down_bytes", "up_packets", "down_packets", "conversations", "devices"];
+    csv::line(out, &head.map(str::to_owned))?;
+    for TopLine { id, said, volume, conversations, device_count } in lines {
+        let Volume { up_bytes, down_bytes, up_packets, down_packets } = volume;
+        csv::line(
+            out,
+            &[
+                csv::maybe(id.as_ref()),
+                said.clone(),
+                up_bytes.to_string(),
+                down_bytes.to_string(),
+                up_packets.to_string(),
+                down_packets.to_string(),
+                conversations.to_string(),
+                device_count.to_string(),
+            ],
+        )?;
+    }
+    Ok(())
+}

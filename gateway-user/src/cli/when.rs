@@ -1,0 +1,200 @@
+//! Ranges of time as people give them, and local time. The time zone is the system's (`TZ`, `/etc/localtime`).
+
+use anyhow::{Context, bail};
+use gateway_core::query::TimeRange;
+use gateway_core::units::WallTime;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, ZonedDateTime};
+
+/// Which time. Without any of these: the last 24 hours.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Time (the last 24 hours if none is given)")]
+pub struct RangeArgs {
+    /// One local day: 2026-11-22, today, yesterday.
+    #[arg(long, value_name = "DAY", conflicts_with_all = ["since", "until", "last", "all"])]
+    day: Option<String>,
+    /// From here: a date, "2026-11-22 18:30", 2026-11-22T18:30:00Z, "2h ago".
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["last", "all"])]
+    since: Option<String>,
+    /// To here, this moment not included; written as for --since.
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["last", "all"])]
+    until: Option<String>,
+    /// The last stretch until now: 24h, 7d, "90 min".
+    #[arg(long, value_name = "SPAN", conflicts_with = "all")]
+    last: Option<String>,
+    /// All that the database holds.
+    #[arg(long)]
+    all: bool,
+}
+
+impl RangeArgs {
+    /// As if `--all` were given.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { all: true, ..Self::default() }
+    }
+
+    /// The range: its bounds in wall time. A bound that was not given is where the database's data (`extent`) begins,
+    /// and now for the end.
+    ///
+    /// # Errors
+    /// One line that says how a time is written, or that the range is empty.
+    pub fn resolve(&self, now: &ZonedDateTime, extent: TimeRange) -> anyhow::Result<TimeRange> {
+        let Self { day, since, until, last, all } = self;
+        let wall_now = wall(now)?;
+        let range = if let Some(day) = day {
+            day_range(day, now)?
+        } else if *all {
+            extent
+        } else if since.is_some() || until.is_some() {
+            let bound = |text: &Option<String>| text.as_deref().map(|text| moment(text, now)).transpose();
+            TimeRange {
+                since: bound(since)?.unwrap_or(extent.since),
+                until: bound(until)?.unwrap_or(wall_now),
+            }
+        } else {
+            let span = last.as_deref().unwrap_or("24h");
+            TimeRange { since: wall(&back(now, span)?)?, until: wall_now }
+        };
+        if range.since >= range.until {
+            bail!("the range is empty: its end is not after its start");
+        }
+        Ok(range)
+    }
+}
+
+/// Now, in the system's time zone.
+#[must_use]
+pub fn now() -> ZonedDateTime {
+    ZonedDateTime::now()
+}
+
+/// A zoned time in nanoseconds since 1970.
+///
+/// # Errors
+/// For years outside 1677 to 2262.
+pub fn wall(at: &ZonedDateTime) -> anyhow::Result<WallTime> {
+    let ns = at.timestamp().as_nanosecond();
+    i64::try_from(ns).map(WallTime).ok().context("times from 1678 to 2261 can be asked for")
+}
+
+/// Seconds that local clocks are ahead of UTC at a moment.
+#[must_use]
+pub fn offset_of(at: WallTime) -> i32 {
+    Timestamp::from_nanosecond(at.0.into()).map_or(0, |at| TimeZone::system().to_offset(at).seconds())
+}
+
+/// The local date of a moment, as `--day` takes it.
+#[must_use]
+pub fn local_date(at: WallTime) -> String {
+    gateway_core::report::civil::Civil::of(at, offset_of(at)).date()
+}
+
+fn day_range(text: &str, now: &ZonedDateTime) -> anyhow::Result<TimeRange> {
+    let date = match text {
+        "today" => now.date(),
+        "yesterday" => now.date().yesterday()?,
+        _ => text
+            .parse::<Date>()
+            .ok()
+            .with_context(|| format!("a day is written 2026-11-22, today or yesterday, not {text:?}"))?,
+    };
+    let start_of = |date: Date| wall(&date.to_zoned_datetime(now.time_zone().clone())?.start_of_day()?);
+    Ok(TimeRange { since: start_of(date)?, until: start_of(date.tomorrow()?)? })
+}
+
+fn moment(text: &str, now: &ZonedDateTime) -> anyhow::Result<WallTime> {
+    let text = text.trim();
+    if text == "now" {
+        return wall(now);
+    }
+    if matches!(text, "today" | "yesterday") {
+        return Ok(day_range(text, now)?.since);
+    }
+    if let Some(span) = text.strip_suffix("ago") {
+        return wall(&back(now, span)?);
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return wall(&at.to_zoned_datetime(TimeZone::UTC));
+    }
+    let local = text.parse::<DateTime>().ok().with_context(|| {
+        format!("a time is written 2026-11-22, \"2026-11-22 18:30\", 2026-11-22T18:30:00Z or \"2h ago\", not {text:?}")
+    })?;
+    wall(&local.to_zoned_datetime(now.time_zone().clone())?)
+}
+
+fn back(now: &ZonedDateTime, span: &str) -> anyhow::Result<ZonedDateTime> {
+    let parsed = span.trim().parse::<Span>().ok().filter(|s| s.is_positive());
+    let span = parsed
+        .with_context(|| format!("a stretch of time is written 24h, 7d or \"90 min\", not {span:?}"))?;
+    let earlier = now.checked_sub(span).ok().context("that is too long ago")?;
+    // Whoever asks for a month back must not fall over the end of the calendar.
+    anyhow::ensure!(earlier.year() > 1677, "that is too long ago");
+    Ok(earlier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Sunday evening in Berlin; the clocks went back on 25 October.
+    fn now() -> ZonedDateTime {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a zone");
+        "2026-11-22T17:30:00Z".parse::<Timestamp>().expect("a time").to_zoned_datetime(zone)
+    }
+
+    fn extent() -> TimeRange {
+        TimeRange { since: WallTime(0), until: WallTime(1) }
+    }
+
+    #[track_caller]
+    fn check(args: RangeArgs, expected: (&str, &str)) {
+        let range = args.resolve(&now(), extent()).expect("a range");
+        let utc = gateway_core::report::civil::Civil::utc;
+        assert_eq!((utc(range.since).as_str(), utc(range.until).as_str()), expected);
+    }
+
+    fn text(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn ranges_as_people_give_them() {
+        let day = |d| RangeArgs { day: text(d), ..RangeArgs::default() };
+        check(day("2026-11-22"), ("2026-11-21T23:00:00Z", "2026-11-22T23:00:00Z"));
+        check(day("yesterday"), ("2026-11-20T23:00:00Z", "2026-11-21T23:00:00Z"));
+        // The day on which the clocks go back has 25 hours.
+        check(day("2026-10-25"), ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"));
+        check(RangeArgs::default(), ("2026-11-21T17:30:00Z", "2026-11-22T17:30:00Z"));
+        let last = |l| RangeArgs { last: text(l), ..RangeArgs::default() };
+        check(last("90 min"), ("2026-11-22T16:00:00Z", "2026-11-22T17:30:00Z"));
+        check(last("7d"), ("2026-11-15T17:30:00Z", "2026-11-22T17:30:00Z"));
+        let both = |s, u| RangeArgs { since: text(s), until: text(u), ..RangeArgs::default() };
+        check(both("2026-11-20", "2026-11-21 06:15"), ("2026-11-19T23:00:00Z", "2026-11-21T05:15:00Z"));
+        check(both("2026-11-20T12:00:00+03:00", "2h ago"), ("2026-11-20T09:00:00Z", "2026-11-22T15:30:00Z"));
+        check(
+            RangeArgs { until: text("today"), ..RangeArgs::default() },
+            ("1970-01-01T00:00:00Z", "2026-11-21T23:00:00Z"),
+        );
+        check(
+            RangeArgs { all: true, ..RangeArgs::default() },
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused_in_one_line() {
+        for args in [
+            RangeArgs { day: text("22.11.2026"), ..RangeArgs::default() },
+            RangeArgs { since: text("soon"), ..RangeArgs::default() },
+            RangeArgs { since: text("now"), until: text("2h ago"), ..RangeArgs::default() },
+            RangeArgs { last: text("-2h"), ..RangeArgs::default() },
+            RangeArgs { last: text("900 years"), ..RangeArgs::default() },
+            RangeArgs { last: text(""), ..RangeArgs::default() },
+        ] {
+            let error = args.resolve(&now(), extent()).expect_err("no range");
+            assert!(!format!("{error:#}").contains('\n'));
+        }
+    }
+}

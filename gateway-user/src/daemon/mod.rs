@@ -1,0 +1,368 @@
+//! `telltale run`: count until told to stop.
+//!
+//! One task owns the pipeline and the tables and hears of everything as an event: time to drain, samples waiting,
+//! ports that came or went, a signal. SQLite has a thread of its own. Stopping drains once more and, unless
+//! asked, leaves the hooks counting: the next start takes over what they counted meanwhile.
+
+mod drain;
+
+pub use drain::{Drainer, Step, Watch};
+
+use crate::{
+    config::{Config, table_sizes, total_memory_bytes},
+    journal::Journal,
+    kernel::{
+        Attachments, Geometry, Hold, Kernel, KernelLog, LoadOptions, Loaded, PinDirectory, Tables, readable,
+    },
+    links::{self, Discovery},
+    tables,
+    telemetry::KernelWords,
+};
+use anyhow::Context;
+use aya_log::EbpfLogger;
+use gateway_core::pipeline::{Pipeline, PipelineConfig};
+use std::{collections::BTreeSet, os::fd::OwnedFd, time::Duration};
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
+
+/// Above this share of taken slots the drain does not wait for its time.
+const FILL_TO_DRAIN: f64 = 0.6;
+/// How often the fill is looked at.
+const FILL_CHECK_EVERY: Duration = Duration::from_secs(1);
+/// Samples taken from a ring at one turn, so that a flood of them keeps nobody waiting.
+const SAMPLES_PER_TURN: u64 = 256;
+
+/// What `telltale run` adds to the configuration.
+#[derive(Default)]
+pub struct RunOptions {
+    /// Unhook every port at the end, instead of leaving the hooks to count.
+    pub detaches_at_exit: bool,
+    /// Do not try tcx.
+    pub is_tcx_off: bool,
+    /// Called after each step of a drain.
+    pub watch: Option<Watch>,
+}
+
+/// The daemon, ready to count.
+pub struct Daemon {
+    config: Config,
+    options: RunOptions,
+    kernel: Kernel,
+    attachments: Attachments,
+    drainer: Drainer,
+    ports: watch::Receiver<Discovery>,
+    log: Option<KernelLogReader>,
+    _hold: Hold,
+}
+
+impl Daemon {
+    /// Opens everything, hooks the ports and finishes what an earlier daemon left. Counting has begun when this
+    /// returns.
+    ///
+    /// # Errors
+    /// Whatever a person must act on: no privileges, no BPF, no such interface, no database.
+    pub async fn start(config: Config, mut options: RunOptions) -> anyhow::Result<Self> {
+        // The database first: without it there is no use in hooking anything.
+        let networks = tables::load(&config.network_tables)?;
+        let journal = Journal::open(&config.database, networks.as_of())?;
+        let ports = links::follow(config.interfaces.clone()).await?;
+        let hold = Hold::take(&config.pin_dir)?;
+        let pins = PinDirectory::open(&config.pin_dir)?;
+        let log = KernelLog::from_word(config.kernel_log.word()).unwrap_or_default();
+        let load = LoadOptions { geometry: geometry_of(&config)?, wants_samples: config.sampling, log };
+        let Loaded { mut kernel, left_over, notes } = Kernel::load(&pins, &load)?;
+        for note in notes {
+            tracing::warn!("{note}");
+        }
+        if !kernel.tables.is_begun()? {
+            kernel.tables.begin(Tables::new_table_id(), crate::clock::now()?.boot)?;
+        }
+        let log = match log.is_on() {
+            true => Some(KernelLogReader::new(kernel.logger(KernelWords)?)?),
+            false => None,
+        };
+        let pipeline = Pipeline::new(PipelineConfig {
+            local: config.local_networks.clone(),
+            excluded: config.excluded_networks.clone(),
+        });
+        let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
+        let drainer = Drainer::new(pipeline, networks, journal, watch)?;
+        let attachments = Attachments::new(options.is_tcx_off);
+        let mut daemon = Self { config, options, kernel, attachments, drainer, ports, log, _hold: hold };
+        daemon.hook_ports()?;
+        daemon.say_ready();
+        daemon.take_samples(u64::MAX);
+        daemon.drainer.finish_left_over(&mut daemon.kernel.tables).await?;
+        for (path, mut tables) in left_over {
+            drain_whole(&mut daemon.drainer, &mut tables).await?;
+            daemon.kernel.pins.remove(&path)?;
+            tracing::info!("the tables have a new shape; what the old ones held is stored");
+        }
+        Ok(daemon)
+    }
+
+    /// Counts until SIGTERM or SIGINT, then drains once more.
+    ///
+    /// # Errors
+    /// When the last drain cannot be stored: its counts stay in the kernel for the next start.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        let mut stop = Stop::listen()?;
+        let every = Duration::from_secs(u64::from(self.config.drain_every_secs));
+        let mut drain_time = interval_at(Instant::now() + every, every);
+        drain_time.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut fill_time = interval_at(Instant::now() + FILL_CHECK_EVERY, FILL_CHECK_EVERY);
+        fill_time.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let names = readable(&self.kernel.names)?;
+        let hellos = readable(&self.kernel.hellos)?;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.asked() => break,
+                changed = self.ports.changed() => {
+                    changed.context("follow the network interfaces")?;
+                    self.follow_ports();
+                }
+                _ = drain_time.tick() => self.drain_or_say().await,
+                _ = fill_time.tick() => if self.kernel.tables.fill() > FILL_TO_DRAIN {
+                    self.drain_or_say().await;
+                },
+                ready = names.readable() => {
+                    let mut ready = ready.context("wait for samples")?;
+                    if self.take_names(SAMPLES_PER_TURN) < SAMPLES_PER_TURN {
+                        ready.clear_ready();
+                    }
+                }
+                ready = hellos.readable() => {
+                    let mut ready = ready.context("wait for samples")?;
+                    if self.take_hellos(SAMPLES_PER_TURN) < SAMPLES_PER_TURN {
+                        ready.clear_ready();
+                    }
+                }
+                () = KernelLogReader::flush(&mut self.log) => {}
+            }
+        }
+        self.stop().await
+    }
+
+    async fn stop(mut self) -> anyhow::Result<()> {
+        tracing::info!("stopping: draining once more");
+        if self.options.detaches_at_exit {
+            self.attachments.detach_all(&self.kernel.pins);
+        }
+        self.drain().await.context("drain once more (the counts stay in the kernel for the next start)")?;
+        if self.options.detaches_at_exit {
+            let maps = self.kernel.pins.maps(&self.kernel.tables.geometry());
+            self.kernel.pins.remove(&maps)?;
+            self.kernel.pins.remove_if_empty();
+        } else if self.attachments.ports().next().is_some() {
+            tracing::info!(
+                "the hooks go on counting; the next start takes over (telltale detach removes them)"
+            );
+        }
+        self.drainer.close();
+        Ok(())
+    }
+
+    /// One drain: the samples of the interval are learned from before its rows are made.
+    async fn drain(&mut self) -> anyhow::Result<()> {
+        let quiet = self.drainer.turn(&mut self.kernel.tables).await?;
+        self.take_samples(u64::MAX);
+        self.drainer.finish(&mut self.kernel.tables, quiet).await
+    }
+
+    async fn drain_or_say(&mut self) {
+        if let Err(error) = self.drain().await {
+            tracing::error!("{error:#}; nothing is lost yet, it is tried again at the next drain");
+        }
+    }
+
+    fn take_samples(&mut self, limit: u64) {
+        self.take_names(limit);
+        self.take_hellos(limit);
+    }
+
+    fn take_names(&mut self, limit: u64) -> u64 {
+        let Self { kernel, drainer, .. } = self;
+        let taken = kernel.names.take(limit, |header, bytes| drainer.pipeline.handle_sample(header, bytes));
+        taken.samples + taken.broken
+    }
+
+    fn take_hellos(&mut self, limit: u64) -> u64 {
+        let Self { kernel, drainer, .. } = self;
+        let taken = kernel.hellos.take(limit, |header, bytes| drainer.pipeline.handle_sample(header, bytes));
+        taken.samples + taken.broken
+    }
+
+    /// The first hooking: also lets go of ports that an earlier daemon had and this one is not to have.
+    fn hook_ports(&mut self) -> anyhow::Result<()> {
+        let discovery = self.ports.borrow_and_update().clone();
+        let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
+        for (index, pin) in self.kernel.pins.links()? {
+            if !wanted.contains(&index) {
+                std::fs::remove_file(&pin)
+                    .with_context(|| format!("remove the old hook {}", pin.display()))?;
+            }
+        }
+        self.kernel.tables.set_gateway_macs(&discovery.gateway_macs())?;
+        let mut failure = None;
+        for port in &discovery.ports {
+            if let Err(error) = self.attachments.attach(&mut self.kernel, port.index, &port.name) {
+                tracing::warn!("{error:#}");
+                failure = Some(error);
+            }
+        }
+        match failure {
+            Some(error) if self.attachments.ports().next().is_none() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hooks what came, lets go of what went.
+    fn follow_ports(&mut self) {
+        let discovery = self.ports.borrow_and_update().clone();
+        if let Err(error) = self.kernel.tables.set_gateway_macs(&discovery.gateway_macs()) {
+            tracing::error!("{error:#}; the addresses from before stay in force");
+        }
+        let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
+        let gone: Vec<(u32, String)> = self
+            .attachments
+            .ports()
+            .filter(|(index, ..)| !wanted.contains(index))
+            .map(|(index, name, _)| (index, name.to_owned()))
+            .collect();
+        for (index, name) in gone {
+            self.attachments.detach(&self.kernel.pins, index);
+            tracing::info!("{name} is no longer a LAN port");
+        }
+        for port in
+            discovery.ports.iter().filter(|p| !self.attachments.has(p.index)).cloned().collect::<Vec<_>>()
+        {
+            match self.attachments.attach(&mut self.kernel, port.index, &port.name) {
+                Ok(kind) => tracing::info!("counting on {} too ({}; {})", port.name, kind.word(), port.why),
+                Err(error) => tracing::warn!("{error:#}"),
+            }
+        }
+    }
+
+    fn say_ready(&self) {
+        let ports: Vec<String> =
+            self.attachments.ports().map(|(_, name, kind)| format!("{name} ({})", kind.word())).collect();
+        let (every, database) = (self.config.drain_every_secs, self.config.database.display());
+        if ports.is_empty() {
+            let passed_over: Vec<String> =
+                self.ports.borrow().passed_over.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+            tracing::warn!(
+                "counting on nothing yet: no LAN interface was found ({}); waiting for one to come up",
+                if passed_over.is_empty() { "there is none".to_owned() } else { passed_over.join("; ") }
+            );
+        } else {
+            tracing::info!("counting on {}; draining every {every} s into {database}", ports.join(", "));
+        }
+    }
+}
+
+/// Unhooks every port, stores what the kernel still holds, and removes all that is pinned.
+///
+/// # Errors
+/// When something cannot be stored: then it stays in the kernel.
+pub async fn detach(config: &Config) -> anyhow::Result<bool> {
+    if !config.pin_dir.exists() {
+        return Ok(false);
+    }
+    let _hold = Hold::take(&config.pin_dir)?;
+    let pins = PinDirectory::open(&config.pin_dir)?;
+    let geometry = geometry_of(config)?;
+    let networks = tables::load(&config.network_tables)?;
+    let journal = Journal::open(&config.database, networks.as_of())?;
+    let pipeline = Pipeline::new(PipelineConfig {
+        local: config.local_networks.clone(),
+        excluded: config.excluded_networks.clone(),
+    });
+    // Through the loader, which checks every pinned map before it is trusted.
+    let load = LoadOptions { geometry, wants_samples: false, log: KernelLog::default() };
+    let Loaded { mut kernel, left_over, notes } = Kernel::load(&pins, &load)?;
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+    Attachments::detach_every(&pins)?;
+    let mut drainer = Drainer::new(pipeline, networks, journal, Box::new(|_| {}))?;
+    if kernel.tables.is_begun()? {
+        let Kernel { names, hellos, tables, .. } = &mut kernel;
+        for ring in [names, hellos] {
+            ring.take(u64::MAX, |header, bytes| drainer.pipeline.handle_sample(header, bytes));
+        }
+        drain_whole(&mut drainer, tables).await?;
+    }
+    pins.remove(&pins.maps(&geometry))?;
+    for (path, mut tables) in left_over {
+        drain_whole(&mut drainer, &mut tables).await?;
+        pins.remove(&path)?;
+    }
+    pins.remove_if_empty();
+    drainer.close();
+    Ok(true)
+}
+
+/// Stores both buffers of tables that nothing counts into any more.
+async fn drain_whole(drainer: &mut Drainer, tables: &mut Tables) -> anyhow::Result<()> {
+    let quiet = drainer.turn(tables).await?;
+    drainer.finish(tables, quiet).await
+}
+
+fn geometry_of(config: &Config) -> anyhow::Result<Geometry> {
+    let cpus = Geometry::possible_cpus()?;
+    let sizes = table_sizes(total_memory_bytes()?, cpus as usize, config.fast_slots_per_cpu);
+    Ok(Geometry {
+        cpus,
+        fast_slots: sizes.fast_slots_per_cpu,
+        coarse_cells: sizes.coarse_cells_per_cpu,
+        exact_entries: sizes.exact_entries,
+        ring_names_bytes: sizes.ring_names_bytes,
+        ring_hellos_bytes: sizes.ring_hellos_bytes,
+    })
+}
+
+/// The kernel program's words and the handle to wait for them on.
+struct KernelLogReader {
+    words: EbpfLogger<KernelWords>,
+    handle: AsyncFd<OwnedFd>,
+}
+
+impl KernelLogReader {
+    fn new(words: EbpfLogger<KernelWords>) -> anyhow::Result<Self> {
+        Ok(Self { handle: readable(&words)?, words })
+    }
+
+    /// Hands on what the kernel program has said; never done if nobody listens.
+    async fn flush(log: &mut Option<Self>) {
+        let Some(Self { words, handle }) = log else { return std::future::pending().await };
+        if let Ok(mut ready) = handle.readable().await {
+            words.flush();
+            ready.clear_ready();
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    term: Signal,
+    int: Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("listen for signals");
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}

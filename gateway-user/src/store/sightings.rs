@@ -1,0 +1,56 @@
+//! Devices: what they say of themselves, and when they were seen. Puts intervals that were counted before the
+//! gateway knew the time on the calendar once it does.
+
+use super::column::AddrBytes;
+use super::ids::Ids;
+use gateway_core::row::{DeviceFact, Interval};
+use gateway_core::units::ClockPair;
+use rusqlite::{Connection, params};
+
+/// Takes in what was learned of a device. What it does not say again stays as it was.
+pub(super) fn learn(db: &Connection, ids: &mut Ids, fact: &DeviceFact) -> rusqlite::Result<()> {
+    let DeviceFact { device, hostname, hostname_source, vendor_class, addr } = fact;
+    let id = ids.device(db, *device)?;
+    if let Some(hostname) = hostname {
+        db.prepare_cached("UPDATE device SET hostname = ?, hostname_source = ? WHERE id = ?")?
+            .execute(params![hostname, hostname_source, id])?;
+    }
+    if let Some(class) = vendor_class {
+        db.prepare_cached("UPDATE device SET vendor_class = ? WHERE id = ?")?.execute(params![class, id])?;
+    }
+    if let Some(addr) = addr {
+        db.prepare_cached("INSERT OR IGNORE INTO device_addr (device, addr) VALUES (?, ?)")?
+            .execute(params![id, AddrBytes::of(*addr).as_slice()])?;
+    }
+    Ok(())
+}
+
+/// Notes that the devices with rows in this interval were seen in it.
+pub(super) fn see(db: &Connection, interval: i64) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE device SET first_seen = MIN(COALESCE(first_seen, i.began_at), i.began_at), \
+         last_seen = MAX(COALESCE(last_seen, i.ended_at), i.ended_at) \
+         FROM interval AS i WHERE i.id = ?1 AND device.id IN (SELECT device FROM flow WHERE interval = ?1)",
+    )?
+    .execute([interval])?;
+    Ok(())
+}
+
+/// Dates the undated intervals of this boot by the steady clock that they share with `dated`.
+pub(super) fn date_earlier(db: &Connection, boot_id: &str, dated: &Interval) -> rusqlite::Result<()> {
+    let mut undated = db.prepare_cached(
+        "SELECT id, began_boot_ns, ended_boot_ns FROM interval WHERE is_clock_set = 0 \
+         AND origin IN (SELECT id FROM origin WHERE boot_id = ?)",
+    )?;
+    let found: Vec<(i64, i64, i64)> = undated
+        .query_map([boot_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<_, _>>()?;
+    let clocks = ClockPair { boot: dated.ended_boot, wall: dated.ended_at };
+    for (id, began, ended) in found {
+        let wall_of = |boot: i64| clocks.wall_of(gateway_core::units::BootTime(boot.cast_unsigned())).0;
+        db.prepare_cached("UPDATE interval SET began_at = ?, ended_at = ?, is_clock_set = 1 WHERE id = ?")?
+            .execute([wall_of(began), wall_of(ended), id])?;
+        see(db, id)?;
+    }
+    Ok(())
+}

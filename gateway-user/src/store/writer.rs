@@ -1,0 +1,323 @@
+//! Batches to SQLite, each exactly once. Checks nothing about the traffic: the pipeline has.
+
+use super::column::{count, counts, table_id};
+use super::ids::Ids;
+use super::{late, open, sightings};
+use anyhow::Context;
+use gateway_core::row::{Batch, EpochId, Evidence, FlowRow, Interval, LedgerLine, RowKey};
+use gateway_core::units::Mac;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::path::Path;
+
+/// Adds to the row of this key; makes it where there is none.
+const ADD_TO_ROW: &str = "INSERT INTO flow (interval, device, peer, port, protocol, kind, opened_by, name, \
+     evidence, up_bytes, down_bytes, up_packets, down_packets, conversations) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     ON CONFLICT DO UPDATE SET up_bytes = up_bytes + excluded.up_bytes, \
+     down_bytes = down_bytes + excluded.down_bytes, up_packets = up_packets + excluded.up_packets, \
+     down_packets = down_packets + excluded.down_packets, conversations = conversations + excluded.conversations";
+
+/// What became of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Appended {
+    /// It is in the database now.
+    Stored,
+    /// Its epoch was in the journal already; nothing was changed.
+    AlreadyThere,
+}
+
+/// The one that writes. Owned by one thread; `Send`, so that the thread may be any.
+#[derive(Debug)]
+pub struct Writer {
+    db: Connection,
+    ids: Ids,
+    tables_date: Option<String>,
+    late_names_missed: u64,
+}
+
+impl Writer {
+    /// Opens the database at `path`, makes it where it is missing (file 0600, directory 0700), and brings an older
+    /// schema up to date.
+    ///
+    /// # Errors
+    /// One line with the path: it cannot be written, is no SQLite file, is another program's, or has a schema newer
+    /// than this program's.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        Ok(Self::with(open::for_writing(path)?))
+    }
+
+    /// A database in memory, gone when the writer is.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn open_in_memory() -> anyhow::Result<Self> {
+        Ok(Self::with(open::in_memory()?))
+    }
+
+    fn with(db: Connection) -> Self {
+        Self { db, ids: Ids::default(), tables_date: None, late_names_missed: 0 }
+    }
+
+    /// The date of the tables that the networks of the batches to come are from, for example `2026-11`.
+    pub fn set_tables_date(&mut self, date: Option<&str>) {
+        self.tables_date = date.map(ToOwned::to_owned);
+    }
+
+    /// Writes a batch with its line in the journal in one transaction: either all of it is in the database when this
+    /// returns, or nothing. Late names are applied and undated intervals of the same boot are dated in the same
+    /// transaction.
+    ///
+    /// # Errors
+    /// A count beyond 2^63 - 1, or the disk; the database is then as it was.
+    pub fn append(&mut self, batch: &Batch) -> anyhow::Result<Appended> {
+        let Self { db, ids, tables_date, late_names_missed } = self;
+        let appended = append(db, ids, tables_date.as_deref(), batch);
+        match appended {
+            Ok(Some(missed)) => {
+                *late_names_missed += missed;
+                Ok(Appended::Stored)
+            }
+            Ok(None) => Ok(Appended::AlreadyThere),
+            Err(error) => {
+                ids.forget();
+                Err(error).with_context(|| format!("store the drain {}", batch.epoch.epoch))
+            }
+        }
+    }
+
+    /// How many late names found no row to mend, or one with less volume than they spoke of, since this writer was
+    /// opened. Their volume stays where it is.
+    #[must_use]
+    pub fn late_names_missed(&self) -> u64 {
+        self.late_names_missed
+    }
+
+    /// Is this drain in the journal?
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn is_drained(&self, epoch: &EpochId) -> anyhow::Result<bool> {
+        let number = count(epoch.epoch, "an epoch")?;
+        let is_there = self
+            .db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM origin JOIN interval ON interval.origin = origin.id \
+                 WHERE boot_id = ? AND table_id = ? AND epoch = ?)",
+            )?
+            .query_row(params![epoch.boot_id, table_id(epoch), number], |row| row.get(0))
+            .context("look a drain up in the journal")?;
+        Ok(is_there)
+    }
+
+    /// The latest drain of these tables in the journal.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn last_epoch(&self, boot_id: &str, table_id: u64) -> anyhow::Result<Option<u64>> {
+        let latest: Option<i64> = self
+            .db
+            .prepare_cached(
+                "SELECT MAX(epoch) FROM interval WHERE origin = \
+                 (SELECT id FROM origin WHERE boot_id = ? AND table_id = ?)",
+            )?
+            .query_row(params![boot_id, table_id.cast_signed()], |row| row.get(0))
+            .context("look up the last drain in the journal")?;
+        Ok(latest.map(i64::cast_unsigned))
+    }
+
+    /// The tables of a boot (or of a replayed capture) that have drains in the journal.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn table_ids(&self, boot_id: &str) -> anyhow::Result<Vec<u64>> {
+        let read = || {
+            self.db
+                .prepare_cached("SELECT table_id FROM origin WHERE boot_id = ? ORDER BY table_id")?
+                .query_map([boot_id], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))?
+                .collect::<rusqlite::Result<_>>()
+        };
+        read().context("look up the tables in the journal")
+    }
+
+    /// Gives a device the user's own name for it, or takes that away. A device never seen may be given one.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn set_label(&mut self, mac: Mac, label: Option<&str>) -> anyhow::Result<()> {
+        self.db
+            .execute(
+                "INSERT INTO device (mac, label) VALUES (?, ?) ON CONFLICT (mac) DO UPDATE SET label = excluded.label",
+                params![&mac.0[..], label],
+            )
+            .with_context(|| format!("label the device {mac}"))?;
+        Ok(())
+    }
+}
+
+/// `None` if the batch was there already, else how many late names missed.
+fn append(
+    db: &mut Connection,
+    ids: &mut Ids,
+    tables_date: Option<&str>,
+    batch: &Batch,
+) -> anyhow::Result<Option<u64>> {
+    let Batch { epoch, interval, rows, ledger, networks, devices, aliases, late_names } = batch;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let origin = origin_of(&tx, epoch)?;
+    let Some(id) = enter(&tx, origin, epoch, interval)? else { return Ok(None) };
+    if interval.is_clock_set {
+        sightings::date_earlier(&tx, &epoch.boot_id, interval)?;
+    }
+    store_rows(&tx, ids, id, rows)?;
+    store_ledger(&tx, id, ledger)?;
+    for (addr, network) in networks {
+        ids.set_network(&tx, *addr, network, tables_date)?;
+    }
+    for fact in devices {
+        sightings::learn(&tx, ids, fact)?;
+    }
+    if interval.is_clock_set {
+        sightings::see(&tx, id)?;
+    }
+    for alias in aliases {
+        let (name, alias) = (ids.name(&tx, Some(&alias.name))?, ids.name(&tx, Some(&alias.alias))?);
+        tx.prepare_cached("INSERT OR IGNORE INTO alias (name, alias) VALUES (?, ?)")?
+            .execute([name, alias])?;
+    }
+    let missed = late::apply(&tx, ids, late_names)?;
+    tx.commit()?;
+    Ok(Some(missed))
+}
+
+fn origin_of(tx: &Transaction<'_>, epoch: &EpochId) -> rusqlite::Result<i64> {
+    let key = params![epoch.boot_id, table_id(epoch)];
+    let found = tx
+        .prepare_cached("SELECT id FROM origin WHERE boot_id = ? AND table_id = ?")?
+        .query_row(key, |row| row.get(0))
+        .optional()?;
+    match found {
+        Some(id) => Ok(id),
+        None => tx.prepare_cached("INSERT INTO origin (boot_id, table_id) VALUES (?, ?)")?.insert(key),
+    }
+}
+
+/// Enters the drain in the journal; `None` if it is there.
+fn enter(
+    tx: &Transaction<'_>,
+    origin: i64,
+    epoch: &EpochId,
+    interval: &Interval,
+) -> anyhow::Result<Option<i64>> {
+    let Interval { began_boot, ended_boot, began_at, ended_at, is_clock_set } = interval;
+    let entered = tx
+        .prepare_cached(
+            "INSERT INTO interval (origin, epoch, began_boot_ns, ended_boot_ns, began_at, ended_at, is_clock_set) \
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (origin, epoch) DO NOTHING RETURNING id",
+        )?
+        .query_row(
+            params![
+                origin,
+                count(epoch.epoch, "an epoch")?,
+                count(began_boot.0, "a time since boot")?,
+                count(ended_boot.0, "a time since boot")?,
+                began_at.0,
+                ended_at.0,
+                is_clock_set
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(entered)
+}
+
+fn store_rows(tx: &Transaction<'_>, ids: &mut Ids, interval: i64, rows: &[FlowRow]) -> anyhow::Result<()> {
+    let mut statement = tx.prepare_cached(ADD_TO_ROW)?;
+    for FlowRow { key, volume, conversations } in rows {
+        let place = Place::of(tx, ids, interval, key)?;
+        place.add(&mut statement, counts(*volume)?, count(*conversations, "conversations")?)?;
+    }
+    Ok(())
+}
+
+fn store_ledger(tx: &Transaction<'_>, interval: i64, ledger: &[LedgerLine]) -> anyhow::Result<()> {
+    let mut statement =
+        tx.prepare_cached("INSERT INTO ledger (interval, counter, packets, bytes) VALUES (?, ?, ?, ?)")?;
+    for LedgerLine { counter, packets, bytes } in ledger {
+        let bytes = bytes.map(|b| count(b, "bytes of a ledger line")).transpose()?;
+        statement.execute(params![interval, counter, count(*packets, "packets of a ledger line")?, bytes])?;
+    }
+    Ok(())
+}
+
+/// A row's place: the primary key of `flow`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    pub(super) interval: i64,
+    pub(super) device: i64,
+    pub(super) peer: i64,
+    pub(super) port: u16,
+    pub(super) protocol: u8,
+    pub(super) kind: u8,
+    pub(super) opened_by: u8,
+    pub(super) name: i64,
+    pub(super) evidence: u8,
+}
+
+impl Place {
+    pub(super) fn of(db: &Connection, ids: &mut Ids, interval: i64, key: &RowKey) -> rusqlite::Result<Self> {
+        let RowKey { device, peer, port, protocol, kind, opened_by, name, evidence } = key;
+        Ok(Self {
+            interval,
+            device: ids.device(db, *device)?,
+            peer: ids.peer(db, *peer)?,
+            port: *port,
+            protocol: *protocol,
+            kind: *kind as u8,
+            opened_by: *opened_by as u8,
+            name: ids.name(db, name.as_ref())?,
+            evidence: *evidence as u8,
+        })
+    }
+
+    /// The same row under another name.
+    pub(super) fn named(self, name: i64, evidence: Evidence) -> Self {
+        Self { name, evidence: evidence as u8, ..self }
+    }
+
+    pub(super) fn add(
+        self,
+        statement: &mut CachedStatement<'_>,
+        volume: [i64; 4],
+        conversations: i64,
+    ) -> rusqlite::Result<()> {
+        let Self { interval, device, peer, port, protocol, kind, opened_by, name, evidence } = self;
+        let [up_bytes, down_bytes, up_packets, down_packets] = volume;
+        statement.execute(params![
+            interval,
+            device,
+            peer,
+            port,
+            protocol,
+            kind,
+            opened_by,
+            name,
+            evidence,
+            up_bytes,
+            down_bytes,
+            up_packets,
+            down_packets,
+            conversations
+        ])?;
+        Ok(())
+    }
+
+    /// [`Place::add`] for the seldom row.
+    pub(super) fn add_one(
+        self,
+        db: &Connection,
+        volume: [i64; 4],
+        conversations: i64,
+    ) -> rusqlite::Result<()> {
+        self.add(&mut db.prepare_cached(ADD_TO_ROW)?, volume, conversations)
+    }
+}

@@ -1,0 +1,234 @@
+//! The reading commands as people run them: the binary on a fixture database. `UPDATE_EXPECT=1` rewrites the golden
+//! files under `tests/golden`.
+#![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
+
+mod fixture;
+
+use gateway_user::store::Writer;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+struct House {
+    directory: TempDir,
+}
+
+impl House {
+    /// No database yet.
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn evening() -> Self {
+        let house = Self::new();
+        let mut writer = Writer::open(&house.database()).unwrap();
+        writer.set_tables_date(Some("2026-11"));
+        for batch in fixture::evening() {
+            writer.append(&batch).unwrap();
+        }
+        writer.set_label(fixture::REDMI, Some("Redmi Note 8")).unwrap();
+        house
+    }
+
+    fn database(&self) -> PathBuf {
+        self.directory.path().join("telltale.db")
+    }
+
+    /// A command in Berlin, as a router's C library is told where it is.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_telltale"));
+        command
+            .args(args)
+            .env_clear()
+            .env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+            .env("TELLTALE_DATABASE", self.database());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs, and compares what is printed with a golden file.
+    #[track_caller]
+    fn check(&self, args: &[&str], golden: &str) {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(golden);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::write(&path, &output.stdout).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(printed == expected, "{golden} differs (UPDATE_EXPECT=1 rewrites it); printed:\n{printed}");
+    }
+
+    /// Runs; nothing on standard output, one line on standard error with these words, this exit code.
+    #[track_caller]
+    fn check_line(&self, args: &[&str], code: i32, words: &str) {
+        let output = self.run(args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{args:?}");
+        assert!(said.contains(words), "{args:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
+    }
+}
+
+const DAY: [&str; 2] = ["--day", "2020-11-22"];
+
+#[test]
+fn the_report_is_as_it_was() {
+    let house = House::evening();
+    house.check(&["report", DAY[0], DAY[1]], "report.txt");
+    house.check(&["report", DAY[0], DAY[1], "--json"], "report.json");
+    house.check(
+        &["report", "--since", "2020-11-22 18:00", "--until", "2020-11-22T18:02:00+01:00"],
+        "report-whole.txt",
+    );
+    house.check(
+        &["report", "--all", "--device", "redmi note 8", "--bytes", "--limit", "1"],
+        "report-device.txt",
+    );
+}
+
+#[test]
+fn the_lists_are_as_they_were() {
+    let house = House::evening();
+    for of in ["devices", "names", "networks", "countries"] {
+        house.check(&["top", of, "--all"], &format!("top-{of}.txt"));
+    }
+    house.check(&["top", "names", "--all", "--by", "up", "--limit", "2", "--json"], "top-names.json");
+    house.check(&["top", "networks", "--all", "--csv"], "top-networks.csv");
+    house.check(&["flows", "--all"], "flows.txt");
+    house.check(&["flows", "--all", "--name", "*.xiaomi.com", "--json"], "flows.json");
+    house.check(&["flows", "--all", "--csv"], "flows.csv");
+    house.check(&["devices"], "devices.txt");
+    house.check(&["devices", "list", "--json"], "devices.json");
+    house.check(&["devices", "--csv"], "devices.csv");
+}
+
+#[test]
+fn an_empty_answer_is_explained() {
+    let house = House::new();
+    let reading: [&[&str]; 5] =
+        [&["report"], &["top", "names"], &["flows"], &["devices"], &["devices", "label", "ada", "x"]];
+    for args in reading {
+        house.check_line(args, 1, "there is no database");
+    }
+    assert!(!house.database().exists(), "looking must not make a database");
+    drop(Writer::open(&house.database()).unwrap());
+    house.check_line(&["report"], 1, "holds no drain yet");
+    house.check_line(&["devices"], 1, "no device was seen yet");
+    let house = House::evening();
+    for args in [["report", "--day=2020-11-20"], ["flows", "--day=2020-11-20"]] {
+        house.check_line(
+            &args,
+            1,
+            "nothing was measured from 2020-11-20 00:00 +01:00 to 2020-11-21 00:00 +01:00; the database has data from \
+             2020-11-22 18:00 +01:00 to 2020-11-22 19:03 +01:00: try --day 2020-11-22",
+        );
+    }
+    house.check_line(&["flows", "--all", "--device", "toaster"], 1, "no device is called toaster");
+    house.check_line(&["report", "--all", "--device", "toaster"], 1, "no device is called toaster");
+    house.check_line(&["top", "names", "--all", "--country", "FR"], 1, "has country FR");
+    house.check_line(&["devices", "label", "toaster", "x"], 1, "no device is called toaster");
+}
+
+#[test]
+fn an_empty_answer_is_still_json_or_csv() {
+    let output = House::evening().run(&["flows", "--all", "--country", "FR", "--csv"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
+    let output = House::evening().run(&["flows", "--all", "--country", "FR", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json.pointer("/flows").and_then(|f| f.as_array()).map(Vec::len), Some(0));
+}
+
+#[test]
+fn failures_are_one_line_and_exit_2() {
+    let house = House::new();
+    house.check_line(&["report", "--day", "22.11."], 2, "a day is written");
+    house.check_line(&["report", "--since", "now", "--until", "yesterday"], 2, "the range is empty");
+    house.check_line(&["report", "--database", "/proc"], 2, "directory");
+    std::fs::write(house.database(), "no database at all, only text\n".repeat(9)).unwrap();
+    for args in
+        [&["report"][..], &["top", "names"], &["flows"], &["devices"], &["devices", "label", "a", "b"]]
+    {
+        house.check_line(args, 2, "not an SQLite file");
+    }
+    for args in
+        [&["report", "--evidence"][..], &["flows", "--country", "Singapore"], &["top"], &["flows", "--day"]]
+    {
+        assert_eq!(house.run(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn a_label_is_set_shown_and_cleared() {
+    let house = House::evening();
+    let said = |args: &[&str]| {
+        let output = house.run(args);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(
+        said(&["devices", "label", "ADA", "Ada's laptop"]),
+        "00:1b:21:0a:0b:0c is now called Ada's laptop\n"
+    );
+    assert!(said(&["devices"]).contains("Ada's laptop"));
+    assert!(said(&["top", "devices", "--all"]).contains("Ada's laptop"));
+    assert_eq!(
+        said(&["devices", "label", "Ada's laptop", "--clear"]),
+        "00:1b:21:0a:0b:0c has no label now\n"
+    );
+    assert!(!said(&["devices"]).contains("Ada's laptop"));
+    for bad in ["", "a\u{1b}[31mb", &"x".repeat(65)] {
+        assert_eq!(house.run(&["devices", "label", "ada", bad]).status.code(), Some(2), "{bad:?}");
+    }
+    said(&["devices", "label", "da:a1:19:01:02:03", "ada"]);
+    house.check_line(&["devices", "label", "ada", "x"], 2, "2 devices are called ada");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let house = House::evening();
+    for args in [&["flows", "--all", "--json"][..], &["completions", "bash"], &["man"], &["report", "--all"]]
+    {
+        let mut child = house.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = House::evening().command(&["flows", "--all"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("No space left"), "{output:?}");
+}
+
+#[test]
+fn manual_pages_and_completions_are_made() {
+    let house = House::new();
+    let directory = house.directory.path().join("man1");
+    assert!(house.run(&["man", directory.to_str().unwrap()]).status.success());
+    let page = std::fs::read_to_string(directory.join("telltale-report.1")).unwrap();
+    assert!(page.contains("Redmi Note 8"));
+    assert!(String::from_utf8_lossy(&house.run(&["man"]).stdout).contains("telltale"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(String::from_utf8_lossy(&house.run(&["completions", shell]).stdout).contains("countries"));
+    }
+}
+
+#[test]
+fn the_same_rows_print_the_same_bytes() {
+    let (one, other) = (House::evening(), House::evening());
+    let args = ["report", "--all", "--json"];
+    assert_eq!(one.run(&args).stdout, other.run(&args).stdout);
+    assert_eq!(one.run(&args).stdout, one.run(&args).stdout);
+}

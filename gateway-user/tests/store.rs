@@ -1,0 +1,333 @@
+//! The store keeps every byte exactly once, whatever order and however often it is told.
+#![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
+
+mod fixture;
+
+use fixture::{REDMI, batch, epoch, evening, key, name, row, volume};
+use gateway_core::query::{Filter, FlowSum, TimeRange, parse_country};
+use gateway_core::row::{Batch, Evidence, FlowRow, LateName, RowKey};
+use gateway_core::units::{BootTime, Mac, Volume, WallTime};
+use gateway_user::store::{Appended, Reader, Writer};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+struct Store {
+    _directory: TempDir,
+    path: PathBuf,
+    writer: Writer,
+}
+
+impl Store {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/telltale.db");
+        let writer = Writer::open(&path).unwrap();
+        Self { _directory: directory, path, writer }
+    }
+
+    fn with(batches: &[Batch]) -> Self {
+        let mut store = Self::new();
+        for batch in batches {
+            assert_eq!(store.writer.append(batch).unwrap(), Appended::Stored);
+        }
+        store
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::open(&self.path).unwrap().expect("a database")
+    }
+
+    fn flows(&self, filter: &Filter) -> Vec<FlowSum> {
+        self.reader().flows(TimeRange::EVER, filter).unwrap()
+    }
+
+    fn held(&self, key: &RowKey) -> Option<(Volume, u64)> {
+        self.flows(&Filter::default())
+            .into_iter()
+            .find(|f| f.key == *key)
+            .map(|f| (f.volume, f.conversations))
+    }
+}
+
+#[test]
+fn a_writer_may_move_to_a_thread_of_its_own() {
+    fn is_send<T: Send>() {}
+    is_send::<Writer>();
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let mut one = batch(1);
+    one.rows = vec![
+        row(key(REDMI, "2001:db8::1", Some(("x_1.example.com", Evidence::Dns))), 5, 6, 1),
+        row(key(REDMI, "47.241.1.5", None), 7, 8, 2),
+    ];
+    one.rows.sort_by(|a, b| a.key.cmp(&b.key));
+    let store = Store::with(std::slice::from_ref(&one));
+    let found: Vec<_> = store
+        .flows(&Filter::default())
+        .into_iter()
+        .map(|f| FlowRow { key: f.key, volume: f.volume, conversations: f.conversations })
+        .collect();
+    assert_eq!(found, one.rows);
+}
+
+#[test]
+fn a_batch_counts_once_however_often_it_comes() {
+    let mut store = Store::with(&evening());
+    let before = store.reader().stored(TimeRange::EVER).unwrap();
+    for batch in evening() {
+        assert_eq!(store.writer.append(&batch).unwrap(), Appended::AlreadyThere);
+    }
+    assert_eq!(store.reader().stored(TimeRange::EVER).unwrap(), before);
+}
+
+#[test]
+fn the_journal_knows_what_is_drained() {
+    let store = Store::with(&evening());
+    assert!(store.writer.is_drained(&epoch(2)).unwrap());
+    assert!(!store.writer.is_drained(&epoch(3)).unwrap());
+    let id = epoch(1);
+    assert_eq!(store.writer.last_epoch(&id.boot_id, id.table_id).unwrap(), Some(63));
+    assert_eq!(store.writer.last_epoch(&id.boot_id, 1).unwrap(), None);
+}
+
+#[test]
+fn a_late_name_moves_volume_and_changes_no_sum() {
+    let store = Store::with(&evening());
+    let unnamed = key(REDMI, "47.254.9.9", None);
+    let named = key(REDMI, "47.254.9.9", Some(("tracking.rus.miui.com", Evidence::TlsSni)));
+    let moved = volume(60_000, 6_000);
+    let whole = volume(90_000, 9_000);
+    assert_eq!(store.held(&named), Some((moved, 1)));
+    let left = Volume {
+        up_bytes: 30_000,
+        down_bytes: 3_000,
+        up_packets: whole.up_packets - moved.up_packets,
+        down_packets: whole.down_packets - moved.down_packets,
+    };
+    assert_eq!(store.held(&unnamed), Some((left, 2)));
+    assert_eq!(store.writer.late_names_missed(), 0);
+}
+
+#[test]
+fn a_row_emptied_by_late_names_goes() {
+    let unnamed = key(REDMI, "47.241.1.5", None);
+    let mut first = batch(1);
+    first.rows = vec![row(unnamed.clone(), 10, 20, 3)];
+    let mut second = batch(2);
+    let late = LateName {
+        epoch: epoch(1),
+        from: unnamed.clone(),
+        name: name("a.example"),
+        evidence: Evidence::QuicSni,
+        volume: volume(10, 20),
+    };
+    let nowhere = LateName { epoch: epoch(9), ..late.clone() };
+    // The second finds the row gone, the third has no such drain.
+    second.late_names = vec![late.clone(), late, nowhere];
+    let store = Store::with(&[first, second]);
+    assert_eq!(store.held(&unnamed), None);
+    let named = key(REDMI, "47.241.1.5", Some(("a.example", Evidence::QuicSni)));
+    assert_eq!(store.held(&named), Some((volume(10, 20), 3)));
+    assert_eq!(store.writer.late_names_missed(), 2);
+}
+
+#[test]
+fn a_count_that_does_not_fit_is_refused_and_leaves_nothing() {
+    let mut store = Store::new();
+    let mut bad = batch(1);
+    bad.rows = vec![
+        row(key(REDMI, "10.0.0.1", Some(("a.example", Evidence::Dns))), 1, 1, 1),
+        row(key(REDMI, "10.0.0.2", None), u64::MAX, 0, 1),
+    ];
+    let error = store.writer.append(&bad).unwrap_err();
+    assert!(format!("{error:#}").contains("beyond 2^63 - 1"), "{error:#}");
+    assert!(!store.writer.is_drained(&epoch(1)).unwrap());
+    assert!(store.flows(&Filter::default()).is_empty());
+    // The numbers given out in the failed transaction are forgotten with it.
+    bad.rows.truncate(1);
+    assert_eq!(store.writer.append(&bad).unwrap(), Appended::Stored);
+    assert_eq!(store.flows(&Filter::default()).len(), 1);
+}
+
+#[test]
+fn intervals_from_before_the_clock_was_set_are_dated_later() {
+    let mut early = batch(1);
+    early.rows = vec![row(key(REDMI, "10.0.0.1", None), 1, 1, 1)];
+    let rightly = early.interval;
+    early.interval.is_clock_set = false;
+    early.interval.began_at = WallTime(5);
+    early.interval.ended_at = WallTime(9);
+    let mut of_another_boot = early.clone();
+    of_another_boot.epoch.boot_id = "another".into();
+    let mut store = Store::with(&[early, of_another_boot]);
+    assert_eq!(store.reader().devices().unwrap().first().unwrap().first_seen, None);
+    store.writer.append(&batch(2)).unwrap();
+    let dated: Vec<_> = store.reader().counted(TimeRange::EVER).unwrap();
+    let dates: Vec<_> = dated.iter().map(|c| (c.range.since, c.range.until, c.is_clock_set)).collect();
+    let second = batch(2).interval;
+    assert_eq!(
+        dates,
+        [
+            (WallTime(5), WallTime(9), false),
+            (rightly.began_at, rightly.ended_at, true),
+            (second.began_at, second.ended_at, true)
+        ]
+    );
+    let device = store.reader().devices().unwrap().remove(0);
+    assert_eq!((device.first_seen, device.last_seen), (Some(rightly.began_at), Some(rightly.ended_at)));
+}
+
+#[test]
+fn networks_and_their_date_follow_the_tables() {
+    let mut store = Store::new();
+    store.writer.set_tables_date(Some("2026-10"));
+    let mut batches = evening().into_iter();
+    store.writer.append(&batches.next().unwrap()).unwrap();
+    assert_eq!(store.reader().tables_dates().unwrap(), Some(("2026-10".into(), "2026-10".into())));
+    store.writer.set_tables_date(Some("2026-11"));
+    let mut second = batches.next().unwrap();
+    second.networks.truncate(1);
+    second.networks.iter_mut().for_each(|(_, n)| n.organisation = Some("Renamed".into()));
+    store.writer.append(&second).unwrap();
+    assert_eq!(store.reader().tables_dates().unwrap(), Some(("2026-10".into(), "2026-11".into())));
+    let renamed = Filter { peers: vec!["47.241.0.0/16".parse().unwrap()], ..Filter::default() };
+    assert!(store.flows(&renamed).iter().all(|f| f.network.organisation.as_deref() == Some("Renamed")));
+}
+
+#[test]
+fn labels_stay_and_go() {
+    let mut store = Store::with(&evening());
+    store.writer.set_label(REDMI, Some("Redmi Note 8")).unwrap();
+    let label = |store: &Store| {
+        store.reader().devices().unwrap().into_iter().find(|d| d.mac == REDMI).unwrap().display_name()
+    };
+    assert_eq!(label(&store), "Redmi Note 8");
+    store.writer.append(&batch(70)).unwrap();
+    assert_eq!(label(&store), "Redmi Note 8");
+    store.writer.set_label(REDMI, None).unwrap();
+    assert_eq!(label(&store), "RedmiNote8-Redmi");
+    let stranger = Mac([2, 0, 0, 0, 0, 1]);
+    store.writer.set_label(stranger, Some("to come")).unwrap();
+    assert!(store.reader().devices().unwrap().iter().any(|d| d.mac == stranger));
+}
+
+#[test]
+fn filters_pick_what_they_say() {
+    let store = Store::with(&evening());
+    let count = |filter: Filter| store.flows(&filter).len();
+    let all = count(Filter::default());
+    assert_eq!(all, 8);
+    let device = |text: &str| Filter { devices: vec![text.parse().unwrap()], ..Filter::default() };
+    assert_eq!(count(device("7C:03:ab:12:34:56")), 5);
+    assert_eq!(count(device("redminote8-redmi")), 5);
+    assert_eq!(count(device("nobody")), 0);
+    let named = |text: &str| Filter { names: vec![text.parse().unwrap()], ..Filter::default() };
+    assert_eq!(count(named("data.mistat.intl.xiaomi.com")), 2);
+    assert_eq!(count(named("*.xiaomi.com")), 2);
+    assert_eq!(count(named("*.omi.com")), 0);
+    assert_eq!(count(named("xiaomi.com")), 0);
+    let country = |text: &str| Filter { countries: vec![parse_country(text).unwrap()], ..Filter::default() };
+    assert_eq!(count(country("SG")), 2);
+    assert_eq!(count(Filter { devices: device("ada").devices, ..country("SG") }), 0);
+    assert_eq!(count(Filter { asns: vec![45_102, 15_169], ..Filter::default() }), 5);
+    assert_eq!(count(Filter { evidence: vec![Evidence::Dns], ..Filter::default() }), 1);
+    assert_eq!(count(Filter { protocols: vec![17], ..Filter::default() }), 1);
+    assert_eq!(count(Filter { ports: vec![53, 443], ..Filter::default() }), 7);
+    let peer = |text: &str| Filter { peers: vec![text.parse().unwrap()], ..Filter::default() };
+    assert_eq!(count(peer("47.240.0.0/12")), 4);
+    assert_eq!(count(peer("47.254.9.9")), 2);
+    assert_eq!(count(peer("::/0")), 0);
+}
+
+#[test]
+fn an_interval_belongs_to_the_range_it_began_in() {
+    let store = Store::with(&evening());
+    let interval = batch(2).interval;
+    let reader = store.reader();
+    let stored = |since: i64, until: i64| {
+        reader.stored(TimeRange { since: WallTime(since), until: WallTime(until) }).unwrap().bytes()
+    };
+    let whole = evening().get(1).unwrap().stored().bytes();
+    assert_eq!(stored(interval.began_at.0, interval.began_at.0 + 1), whole);
+    assert_eq!(stored(interval.began_at.0 + 1, interval.ended_at.0), 0);
+}
+
+/// Rows over few enough keys that they meet, in batches with late names for what came before.
+fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
+    let key = (0u8..3, 0u8..4, 0u8..3, 0u8..5).prop_map(|(device, peer, said, evidence)| RowKey {
+        name: (said > 0).then(|| name(&format!("n{said}.example"))),
+        evidence: Evidence::from_number(evidence).unwrap(),
+        ..key(Mac([2, 0, 0, 0, 0, device]), &format!("10.0.0.{peer}"), None)
+    });
+    let amount = (0u64..1_000, 0u64..1_000, 0u64..9, 0u64..9).prop_map(|(u, d, up, dp)| Volume {
+        up_bytes: u,
+        down_bytes: d,
+        up_packets: up,
+        down_packets: dp,
+    });
+    let rows = prop::collection::btree_map(key.clone(), (amount.clone(), 0u64..5), 0..12);
+    let late = prop::collection::vec((0u64..6, key, 1u8..4, amount), 0..6);
+    prop::collection::vec((rows, late), 1..6).prop_map(|turns| {
+        let mut batches = Vec::new();
+        for (turn, (rows, late_names)) in (1..).zip(turns) {
+            let mut batch = batch(turn);
+            let row = |(key, (volume, conversations))| FlowRow { key, volume, conversations };
+            batch.rows = rows.into_iter().map(row).collect();
+            let late = |(of, from, said, volume)| LateName {
+                epoch: epoch(of),
+                from,
+                name: name(&format!("n{said}.example")),
+                evidence: Evidence::TlsSni,
+                volume,
+            };
+            batch.late_names = late_names.into_iter().map(late).collect();
+            batches.push(batch);
+        }
+        batches
+    })
+}
+
+/// Volume and conversations by what no late name changes.
+type Sums = BTreeMap<(Mac, std::net::IpAddr), (Volume, u64)>;
+
+fn sums(rows: impl Iterator<Item = (RowKey, Volume, u64)>) -> Sums {
+    let mut sums = Sums::new();
+    for (key, volume, conversations) in rows {
+        let sum = sums.entry((key.device, key.peer)).or_default();
+        sum.0.add(volume);
+        sum.1 += conversations;
+    }
+    sums
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_byte_is_stored_once_and_late_names_conserve(batches in any_batches()) {
+        let mut store = Store::new();
+        let mut total = Volume::default();
+        for batch in &batches {
+            store.writer.append(batch).unwrap();
+            prop_assert_eq!(store.writer.append(batch).unwrap(), Appended::AlreadyThere);
+            total.add(batch.stored());
+            prop_assert_eq!(store.reader().stored(TimeRange::EVER).unwrap(), total);
+        }
+        let given = batches.iter().flat_map(|b| &b.rows).map(|r| (r.key.clone(), r.volume, r.conversations));
+        let found = store.flows(&Filter::default()).into_iter().map(|f| (f.key, f.volume, f.conversations));
+        prop_assert_eq!(sums(given), sums(found));
+    }
+}
+
+#[test]
+fn the_boot_clock_is_read_as_it_was_written() {
+    let store = Store::with(&[batch(1)]);
+    let counted = store.reader().counted(TimeRange::EVER).unwrap();
+    let interval = batch(1).interval;
+    let BootTime(began) = interval.began_boot;
+    assert_eq!(counted.first().unwrap().boot_ns, (began, interval.ended_boot.0));
+}

@@ -1,0 +1,143 @@
+//! Files that are not what they should be: one clear line each, and nothing is harmed.
+#![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
+
+mod fixture;
+
+use gateway_core::query::TimeRange;
+use gateway_user::store::{Appended, Reader, Writer};
+use rusqlite::Connection;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+fn place() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("telltale.db");
+    (directory, path)
+}
+
+/// Both ways of opening fail with one line that names the file and has these words.
+#[track_caller]
+fn check_refused(path: &Path, words: &str) {
+    let writing = Writer::open(path).map(|_| ()).unwrap_err();
+    let reading = Reader::open(path).map(|_| ()).unwrap_err();
+    for error in [writing, reading] {
+        let line = format!("{error:#}");
+        assert!(line.contains(words) && line.contains(path.to_str().unwrap()), "{line}");
+        assert!(!line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn the_file_and_its_directory_are_for_their_owner_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a/b/telltale.db");
+    let mut writer = Writer::open(&path).unwrap();
+    writer.append(&fixture::batch(1)).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&directory.path().join("a/b/telltale.db-wal")), 0o600);
+    assert_eq!(mode(&directory.path().join("a/b")), 0o700);
+}
+
+#[test]
+fn no_file_and_an_empty_file_hold_no_data_yet() {
+    let (_directory, path) = place();
+    assert!(Reader::open(&path).unwrap().is_none());
+    assert!(!path.exists(), "looking must not make one");
+    std::fs::write(&path, "").unwrap();
+    assert!(Reader::open(&path).unwrap().is_none());
+    let mut writer = Writer::open(&path).unwrap();
+    assert_eq!(writer.append(&fixture::batch(1)).unwrap(), Appended::Stored);
+}
+
+#[test]
+fn a_newer_schema_is_refused_with_both_versions() {
+    let (_directory, path) = place();
+    drop(Writer::open(&path).unwrap());
+    let db = Connection::open(&path).unwrap();
+    db.pragma_update(None, "user_version", 7).unwrap();
+    drop(db);
+    check_refused(&path, "it has schema 7, this program knows up to 1");
+    let version: i32 =
+        Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
+    assert_eq!(version, 7, "refusing changes nothing");
+}
+
+#[test]
+fn another_programs_database_is_refused_and_left_alone() {
+    let (_directory, path) = place();
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("CREATE TABLE theirs (x)").unwrap();
+    drop(db);
+    let before = std::fs::read(&path).unwrap();
+    check_refused(&path, "some other program");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_text_file_is_refused_and_left_alone() {
+    let (_directory, path) = place();
+    let text = "this is a shopping list\n".repeat(50);
+    std::fs::write(&path, &text).unwrap();
+    check_refused(&path, "not an SQLite file");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn a_directory_is_refused() {
+    let (directory, _) = place();
+    check_refused(directory.path(), "directory");
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_named_with_a_remedy() {
+    for path in ["/dev/null/telltale.db", "/proc/telltale/telltale.db"] {
+        let line = format!("{:#}", Writer::open(Path::new(path)).map(|_| ()).unwrap_err());
+        assert!(line.contains(path.rsplit_once('/').unwrap().0) && line.contains("--database"), "{line}");
+    }
+}
+
+#[test]
+fn a_failed_upgrade_leaves_the_file_as_it_was() {
+    let (_directory, path) = place();
+    // Marked as ours, without a schema, and a table in the way of the first one.
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("PRAGMA application_id = 0x54454c4c; CREATE TABLE ledger (x)").unwrap();
+    drop(db);
+    let line = format!("{:#}", Writer::open(&path).map(|_| ()).unwrap_err());
+    assert!(line.contains("bring the database") && line.contains(path.to_str().unwrap()), "{line}");
+    let db = Connection::open(&path).unwrap();
+    let tables: i64 = db.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |r| r.get(0)).unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[test]
+fn a_database_beside_which_nothing_can_be_made_can_be_read() {
+    let (directory, path) = place();
+    let mut writer = Writer::open(&path).unwrap();
+    for batch in fixture::evening() {
+        writer.append(&batch).unwrap();
+    }
+    drop(writer);
+    let odd = directory.path().join("a?b#c%d.db");
+    std::fs::copy(&path, &odd).unwrap();
+    // What a read-only directory does to everyone, this does even to root: SQLite cannot make its file here.
+    std::fs::create_dir(directory.path().join("a?b#c%d.db-shm")).unwrap();
+    assert_eq!(Reader::open(&odd).unwrap().unwrap().devices().unwrap().len(), 3);
+}
+
+#[test]
+fn reading_goes_on_while_the_writer_writes() {
+    let (_directory, path) = place();
+    let mut writer = Writer::open(&path).unwrap();
+    let early = Reader::open(&path).unwrap().unwrap();
+    assert_eq!(early.extent().unwrap(), None);
+    for (batch, count) in fixture::evening().iter().zip(1..) {
+        writer.append(batch).unwrap();
+        let reader = Reader::open(&path).unwrap().unwrap();
+        assert_eq!(reader.counted(TimeRange::EVER).unwrap().len(), count);
+    }
+    // One reader's answers fit together.
+    assert!(early.counted(TimeRange::EVER).unwrap().is_empty());
+}

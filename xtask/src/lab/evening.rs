@@ -1,0 +1,188 @@
+//! A plausible evening: what the phones and the laptop do, by real programs, in some seconds.
+//!
+//! The Redmi reports to its maker while its owner reads: at every page some reports, larger for a longer
+//! address, as researchers saw it do in 2020. Sizes vary from run to run; counts are fixed.
+
+use super::devices::Device;
+use super::household::Household;
+use super::netns::Namespace;
+use crate::tool;
+use anyhow::{Context as _, Result, anyhow};
+use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::Path;
+
+/// What one device did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Played {
+    /// The device's role.
+    pub role: &'static str,
+    /// Steps that succeeded.
+    pub steps: usize,
+}
+
+/// One thing that a device does.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Fetches an address.
+    Get(&'static str),
+    /// Fetches an address over this IP version only.
+    GetOver(&'static str, &'static str),
+    /// Uploads a body whose length lies in the range, bytes.
+    Post(&'static str, (usize, usize)),
+    /// Plays this many pieces of a film.
+    Watch(&'static str, usize),
+    /// Sends one echo request.
+    Ping(&'static str),
+    /// Asks a DNS server of its own choice for a name.
+    Ask(&'static str, &'static str),
+    /// Sends one echo request to another device of the house.
+    PingAtHome(&'static str),
+}
+
+const REPORT: (usize, usize) = (400, 6_000);
+const PAGE_REPORT: (usize, usize) = (900, 3_000);
+
+const REDMI: &[Step] = &[
+    Step::Get("http://connect.rom.miui.com/generate_204"),
+    Step::Post("https://data.mistat.intl.xiaomi.com/mistats/v3", REPORT),
+    Step::Get("https://api.sec.miui.com/common/whiteList"),
+    Step::Post("https://sa.api.intl.miui.com/sa?project=miui", REPORT),
+    // A page, and the report of it.
+    Step::Get("https://www.google.com/search?q=router"),
+    Step::Post("https://tracking.intl.miui.com/track/v4", PAGE_REPORT),
+    Step::Get("https://en.wikipedia.org/page-400.bin"),
+    Step::Post("https://tracking.intl.miui.com/track/v4", PAGE_REPORT),
+    Step::Post("https://data.mistat.rus.xiaomi.com/mistats/v3", REPORT),
+    Step::Get("https://www.facebook.com/page-400.bin"),
+    Step::Post("https://tracking.intl.miui.com/track/v4", PAGE_REPORT),
+    Step::Get("https://ya.ru/search/?text=telltale"),
+    Step::Post("https://tracking.rus.miui.com/track/v4", PAGE_REPORT),
+    Step::Ask("8.8.8.8", "data.mistat.intl.xiaomi.com"),
+    // An address that is built in: no name is ever asked for.
+    Step::Post("https://120.92.96.155/sync", (2_000, 40_000)),
+    Step::Post("https://data.mistat.intl.xiaomi.com/mistats/v3", (60_000, 250_000)),
+    Step::Post("https://sa.api.intl.miui.com/sa?project=browser", REPORT),
+    Step::Ping("8.8.8.8"),
+    Step::Post("https://data.mistat.intl.xiaomi.com/mistats/v3", REPORT),
+    Step::Post("https://tracking.intl.miui.com/track/v4", PAGE_REPORT),
+];
+
+const PHONE2: &[Step] = &[
+    Step::Get("http://connectivitycheck.gstatic.com/generate_204"),
+    Step::Get("https://www.google.com/"),
+    Step::Get("https://en.wikipedia.org/"),
+    Step::GetOver("--ipv4", "https://upload.wikimedia.org/page-400.bin"),
+    Step::Watch("https://rr4---sn-4g5ednsl.googlevideo.com/page-4096.bin", 6),
+    Step::Get("https://www.facebook.com/page-400.bin"),
+    Step::Post("https://www.facebook.com/photo", (300_000, 900_000)),
+    Step::Ping("2606:4700:4700::1111"),
+];
+
+const LAPTOP: &[Step] = &[
+    Step::Get("http://captive.apple.com/hotspot-detect.html"),
+    Step::Get("https://en.wikipedia.org/page-400.bin"),
+    Step::Get("https://cdnjs.cloudflare.com/page-8.bin"),
+    Step::Get("https://cdn.jsdelivr.net/page-8.bin"),
+    Step::GetOver("--ipv6", "https://ya.ru/"),
+    Step::Get("https://1.1.1.1/dns-query"),
+    Step::PingAtHome("redmi"),
+    Step::Ping("1.1.1.1"),
+];
+
+/// Plays the evening on all devices at once and waits for its end.
+///
+/// # Errors
+/// If a step fails: in a household that works, none does.
+pub fn play_evening(household: &Household) -> Result<Vec<Played>> {
+    let uploads = household.run().directory().join("uploads");
+    fs::create_dir_all(&uploads).with_context(|| format!("make the directory {}", uploads.display()))?;
+    let parts = [("redmi", REDMI), ("phone2", PHONE2), ("laptop", LAPTOP)];
+    std::thread::scope(|scope| {
+        let players = parts.map(|(role, steps)| {
+            let uploads = &uploads;
+            scope.spawn(move || play(household, role, steps, uploads))
+        });
+        let played =
+            players.into_iter().map(|p| p.join().map_err(|_| anyhow!("a player's thread panicked"))?);
+        played.collect()
+    })
+}
+
+fn play(household: &Household, role: &'static str, steps: &[Step], uploads: &Path) -> Result<Played> {
+    let device = household.device(role)?;
+    device.come_home(household.run())?;
+    for (number, step) in steps.iter().enumerate() {
+        let upload = uploads.join(format!("{role}-{number}"));
+        step.play(household, device, &upload)
+            .with_context(|| format!("play step {number} of {role}'s evening"))?;
+    }
+    Ok(Played { role, steps: steps.len() })
+}
+
+impl Step {
+    fn play(self, household: &Household, device: &Device, upload: &Path) -> Result<()> {
+        let namespace = &device.namespace;
+        let mut command = match self {
+            Self::Get(url) => curl(namespace, &[url]),
+            Self::GetOver(version, url) => curl(namespace, &[version, url]),
+            Self::Post(url, (least, most)) => {
+                write_noise(upload, least..most)?;
+                curl(namespace, &["--data-binary", &format!("@{}", upload.display()), url])
+            }
+            Self::Watch(url, pieces) => {
+                const PIECE_LEN: usize = 512 << 10;
+                let ranges: Vec<_> =
+                    (0..pieces).map(|n| format!("{}-{}", n * PIECE_LEN, (n + 1) * PIECE_LEN - 1)).collect();
+                let mut arguments = Vec::new();
+                for range in &ranges {
+                    if !arguments.is_empty() {
+                        arguments.extend(["--next"].into_iter().chain(CURL));
+                    }
+                    arguments.extend(["--range", range.as_str(), url]);
+                }
+                curl(namespace, &arguments)
+            }
+            Self::Ping(to) => {
+                let mut ping = namespace.exec("ping");
+                ping.args(["-q", "-n", "-c", "1", "-W", "3", to]);
+                ping
+            }
+            Self::Ask(server, name) => {
+                let mut dig = namespace.exec("dig");
+                dig.args(["+tries=1", "+time=3", &format!("@{server}"), name]);
+                dig
+            }
+            Self::PingAtHome(role) => {
+                let to = household.device(role)?.addr_v4.to_string();
+                let mut ping = namespace.exec("ping");
+                ping.args(["-q", "-n", "-c", "1", "-W", "3", &to]);
+                ping
+            }
+        };
+        tool::run(&mut command).map(drop)
+    }
+}
+
+/// The certificate is the lab's own, so no client could know who signed it.
+const CURL: [&str; 8] =
+    ["--insecure", "--silent", "--show-error", "--fail", "--max-time", "20", "--output", "/dev/null"];
+
+fn curl(namespace: &Namespace, arguments: &[&str]) -> std::process::Command {
+    let mut curl = namespace.exec("curl");
+    curl.args(CURL).args(arguments);
+    curl
+}
+
+/// Writes a file of random length and content.
+fn write_noise(path: &Path, len: Range<usize>) -> Result<()> {
+    let choice = RandomState::new().hash_one(path) as usize;
+    let len = len.start + choice % len.len();
+    let random = fs::File::open("/dev/urandom").context("open /dev/urandom")?;
+    let mut file = fs::File::create(path).with_context(|| format!("make {}", path.display()))?;
+    std::io::copy(&mut random.take(len as u64), &mut file)
+        .with_context(|| format!("write {}", path.display()))?;
+    Ok(())
+}
