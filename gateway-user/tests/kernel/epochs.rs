@@ -320,11 +320,4 @@ fn two_hundred_deaths_under_load_lose_nothing() {
     assert_eq!(seen, sent.values().map(|s| s.0).sum::<u64>());
     let uses = |stat| journal.epochs.values().map(|(_, s)| s.get(stat)).sum::<u64>();
     assert!(uses(KernelStat::ExactPackets) > 0 && uses(KernelStat::CoarsePackets) > 0, "all tiers are used");
-    println!(
-        "{seen} packets in {} epochs; exact {}, coarse {}, insert races {}",
-        journal.epochs.len(),
-        uses(KernelStat::ExactPackets),
-        uses(KernelStat::CoarsePackets),
-        uses(KernelStat::InsertRaces)
-    );
 }

@@ -9,5 +9,6 @@ mod fixtures;
 mod model;
 mod pins;
 mod samples;
+mod segments;
 mod tiers;
 mod wire;

@@ -119,7 +119,9 @@ impl Model {
 
     /// Everything that the kernel must have counted.
     pub fn counts(&self) -> Counts {
-        let flows = self.flows.iter().map(|(key, counters)| (*key, DrainedFlow::of(*key, *counters)));
+        let flows = self.flows.iter().map(|(key, counters)| {
+            (*key, DrainedFlow { first_boot_ms: None, ..DrainedFlow::of(*key, *counters) })
+        });
         (flows.collect(), self.stats)
     }
 }

@@ -70,8 +70,8 @@ fn three_tiers_add_up_and_devices_stay_exact() {
     let (coarse, detailed): (Vec<_>, Vec<_>) = flows.values().partition(|f| f.key.is_coarse());
     assert_eq!(detailed.len() as u64, fast_slots + 32, "both tables are full");
     assert_eq!(coarse.len(), 3 * 2, "devices and protocols");
-    let coarse_packets: u64 = coarse.iter().map(|f| packets(f)).sum();
-    let coarse_bytes: u64 = coarse.iter().map(|f| bytes(f)).sum();
+    let coarse_packets: u64 = coarse.iter().copied().map(packets).sum();
+    let coarse_bytes: u64 = coarse.iter().copied().map(bytes).sum();
     assert_eq!(stats.get(KernelStat::CoarsePackets), coarse_packets);
     assert_eq!(stats.get(KernelStat::CoarseBytes), coarse_bytes);
     assert!(stats.get(KernelStat::ExactPackets) >= 32 && stats.get(KernelStat::ExactBytes) >= 32 * 135);
