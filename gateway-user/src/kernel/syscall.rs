@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 /// Waits until no CPU is inside a program that started before the call (`MEMBARRIER_CMD_GLOBAL`, which is
@@ -30,6 +30,7 @@ pub fn return_free_memory() {
 
 const BPF_MAP_CREATE: libc::c_int = 0;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+const BPF_LINK_DETACH: libc::c_int = 34;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 
@@ -58,6 +59,21 @@ fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_long> 
     // SAFETY: `attributes` is a live, initialised prefix of `union bpf_attr` of the length given.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<T>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The head of `union bpf_attr` for `BPF_LINK_DETACH`.
+#[repr(C)]
+struct LinkDetach {
+    link_fd: u32,
+}
+
+/// Takes a link off what it is attached to, before the call returns (Linux 5.9).
+///
+/// # Errors
+/// When it is off already.
+pub fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attributes = LinkDetach { link_fd: link.as_raw_fd().unsigned_abs() };
+    bpf(BPF_LINK_DETACH, &mut attributes).map(|_| ())
 }
 
 fn create_map(mut attributes: MapCreate) -> io::Result<OwnedFd> {
