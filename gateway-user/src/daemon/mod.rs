@@ -13,6 +13,7 @@ use crate::{
     journal::Journal,
     kernel::{
         Attachments, Geometry, Hold, Kernel, KernelLog, LoadOptions, Loaded, PinDirectory, Tables, readable,
+        return_free_memory,
     },
     links::{self, Discovery},
     tables,
@@ -67,8 +68,7 @@ impl Daemon {
     /// Whatever a person must act on: no privileges, no BPF, no such interface, no database.
     pub async fn start(config: Config, mut options: RunOptions) -> anyhow::Result<Self> {
         // The database first: without it there is no use in hooking anything.
-        let networks = tables::load(&config.network_tables)?;
-        let journal = Journal::open(&config.database, networks.as_of())?;
+        let journal = Journal::open(&config.database)?;
         let ports = links::follow(config.interfaces.clone()).await?;
         let hold = Hold::take(&config.pin_dir)?;
         let pins = PinDirectory::open(&config.pin_dir)?;
@@ -78,6 +78,9 @@ impl Daemon {
         for note in notes {
             tracing::warn!("{note}");
         }
+        // After the kernel: the loader's own needs, which are larger, are then free again.
+        let networks = tables::load(&config.network_tables)?;
+        journal.set_tables_date(networks.as_of()).await?;
         if !kernel.tables.is_begun()? {
             kernel.tables.begin(Tables::new_table_id(), crate::clock::now()?.boot)?;
         }
@@ -102,6 +105,7 @@ impl Daemon {
             daemon.kernel.pins.remove(&path)?;
             tracing::info!("the tables have a new shape; what the old ones held is stored");
         }
+        return_free_memory();
         Ok(daemon)
     }
 
@@ -171,7 +175,9 @@ impl Daemon {
     async fn drain(&mut self) -> anyhow::Result<()> {
         let quiet = self.drainer.turn(&mut self.kernel.tables).await?;
         self.take_samples(u64::MAX);
-        self.drainer.finish(&mut self.kernel.tables, quiet).await
+        self.drainer.finish(&mut self.kernel.tables, quiet).await?;
+        return_free_memory();
+        Ok(())
     }
 
     async fn drain_or_say(&mut self) {
@@ -272,7 +278,8 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     let pins = PinDirectory::open(&config.pin_dir)?;
     let geometry = geometry_of(config)?;
     let networks = tables::load(&config.network_tables)?;
-    let journal = Journal::open(&config.database, networks.as_of())?;
+    let journal = Journal::open(&config.database)?;
+    journal.set_tables_date(networks.as_of()).await?;
     let pipeline = Pipeline::new(PipelineConfig {
         local: config.local_networks.clone(),
         excluded: config.excluded_networks.clone(),

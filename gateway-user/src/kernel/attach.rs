@@ -3,12 +3,12 @@
 //! A hook outlives the daemon: a tcx link is pinned, a clsact filter stays by itself. A daemon that finds its
 //! hook from before swaps the program in it, so not one packet goes by uncounted.
 
-use super::{Kernel, PinDirectory, load::program};
+use super::{Kernel, PinDirectory, load::program, syscall::detach_link};
 use anyhow::Context;
 use aya::{
     Ebpf,
     programs::{
-        LinkOrder, SchedClassifier, TcAttachType,
+        LinkOrder, MultiProgLink, SchedClassifier, TcAttachType,
         links::{FdLink, PinnedLink},
         tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
     },
@@ -16,7 +16,7 @@ use aya::{
 use gateway_common::map_name;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::Path,
 };
 
@@ -101,7 +101,7 @@ impl Attachments {
         let hook = self.ports.remove(&index);
         for (word, attach_type, _) in HOOKS {
             // An interface that is gone has taken its filters along; a pin that is gone is what we want.
-            let _ = fs::remove_file(pins.link(index, word));
+            let _ = remove_link(&pins.link(index, word));
             if let Some((name, HookKind::Clsact)) = &hook
                 && let Ok(link) = SchedClassifierLink::attached(name, attach_type, PRIORITY, HANDLE, None)
             {
@@ -117,7 +117,7 @@ impl Attachments {
     /// When the pins or the interfaces cannot be listed.
     pub fn detach_others(pins: &PinDirectory, keep: &BTreeSet<u32>) -> anyhow::Result<()> {
         for (_, pin) in pins.links()?.into_iter().filter(|(index, _)| !keep.contains(index)) {
-            fs::remove_file(&pin).with_context(|| format!("remove the hook {}", pin.display()))?;
+            remove_link(&pin).with_context(|| format!("remove the hook {}", pin.display()))?;
         }
         for interface in nix::net::if_::if_nameindex().context("list the network interfaces")?.iter() {
             if keep.contains(&interface.index()) {
@@ -153,12 +153,25 @@ fn attach_tcx(ebpf: &mut Ebpf, pins: &PinDirectory, index: u32, name: &str) -> a
         if let Err(error) = attach_and_pin(program, name, attach_type, &pin) {
             // Half a port would count half the truth.
             for (word, ..) in HOOKS.into_iter().take(at) {
-                let _ = fs::remove_file(pins.link(index, word));
+                let _ = remove_link(&pins.link(index, word));
             }
             return Err(error).with_context(|| format!("attach to {word} of {name} by tcx"));
         }
     }
     Ok(())
+}
+
+/// Takes a pinned link off its port and forgets it. Removing the pin alone would leave the program counting until
+/// the kernel gets around to it, which may be after the last drain.
+fn remove_link(pin: &Path) -> io::Result<()> {
+    if let Ok(pinned) = PinnedLink::from_pin(pin)
+        && let Ok(link) = SchedClassifierLink::try_from(FdLink::from(pinned))
+        && let Ok(fd) = MultiProgLink::fd(&link)
+    {
+        // The link of an interface that is gone is off already.
+        let _ = detach_link(fd);
+    }
+    fs::remove_file(pin)
 }
 
 /// Swaps the program in a pinned link, if there is one that is alive.

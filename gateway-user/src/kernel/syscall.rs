@@ -1,9 +1,9 @@
-//! The two calls for which no library has a safe form: `membarrier(2)` and a little of `bpf(2)`.
+//! The calls for which no library has a safe form: `membarrier(2)`, a little of `bpf(2)`, and giving memory back.
 #![allow(unsafe_code, reason = "raw system calls")]
 
 use std::{
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 /// Waits until no CPU is inside a program that started before the call (`MEMBARRIER_CMD_GLOBAL`, which is
@@ -18,8 +18,19 @@ pub fn membarrier_global() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Gives free memory back to the system, which glibc would keep. Starting takes more than running: the loader
+/// reads the kernel's type information where there is any.
+pub fn return_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no pointers are passed; whether anything was given back does not matter.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 const BPF_MAP_CREATE: libc::c_int = 0;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+const BPF_LINK_DETACH: libc::c_int = 34;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 
@@ -48,6 +59,21 @@ fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_long> 
     // SAFETY: `attributes` is a live, initialised prefix of `union bpf_attr` of the length given.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<T>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The head of `union bpf_attr` for `BPF_LINK_DETACH`.
+#[repr(C)]
+struct LinkDetach {
+    link_fd: u32,
+}
+
+/// Takes a link off what it is attached to, before the call returns (Linux 5.9).
+///
+/// # Errors
+/// When it is off already.
+pub fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attributes = LinkDetach { link_fd: link.as_raw_fd().unsigned_abs() };
+    bpf(BPF_LINK_DETACH, &mut attributes).map(|_| ())
 }
 
 fn create_map(mut attributes: MapCreate) -> io::Result<OwnedFd> {
