@@ -62,7 +62,8 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Nothing) => ExitCode::from(1),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("telltale: {error:#}");
+            // Whoever closed standard error wants to hear nothing; the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "telltale: {error:#}");
             ExitCode::from(2)
         }
     }

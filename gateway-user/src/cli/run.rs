@@ -1,6 +1,6 @@
 //! `telltale run` and `telltale detach`.
 
-use super::Outcome;
+use super::{Outcome, doctor};
 use crate::{
     config::{Config, ConfigFlags},
     daemon::{self, Daemon, RunOptions},
@@ -70,6 +70,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     if let Some(secs) = args.drain_every_secs {
         config.drain_every_secs = secs;
     }
+    doctor::refuse_if_hopeless()?;
     telemetry::start(config.log);
     let options = RunOptions {
         detaches_at_exit: args.detach_at_exit,
@@ -87,6 +88,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
 pub fn detach(args: &DetachArgs) -> anyhow::Result<Outcome> {
     let mut config = Config::load(&args.flags)?;
     args.places.apply(&mut config);
+    doctor::refuse_if_hopeless()?;
     telemetry::start(config.log);
     if runtime()?.block_on(daemon::detach(&config))? {
         return Ok(Outcome::Found);

@@ -201,12 +201,7 @@ impl Daemon {
     fn hook_ports(&mut self) -> anyhow::Result<()> {
         let discovery = self.ports.borrow_and_update().clone();
         let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
-        for (index, pin) in self.kernel.pins.links()? {
-            if !wanted.contains(&index) {
-                std::fs::remove_file(&pin)
-                    .with_context(|| format!("remove the old hook {}", pin.display()))?;
-            }
-        }
+        Attachments::detach_others(&self.kernel.pins, &wanted)?;
         self.kernel.tables.set_gateway_macs(&discovery.gateway_macs())?;
         let mut failure = None;
         for port in &discovery.ports {
@@ -288,7 +283,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     for note in notes {
         tracing::warn!("{note}");
     }
-    Attachments::detach_every(&pins)?;
+    Attachments::detach_others(&pins, &BTreeSet::new())?;
     let mut drainer = Drainer::new(pipeline, networks, journal, Box::new(|_| {}))?;
     if kernel.tables.is_begun()? {
         let Kernel { names, hellos, tables, .. } = &mut kernel;

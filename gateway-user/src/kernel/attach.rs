@@ -14,7 +14,11 @@ use aya::{
     },
 };
 use gateway_common::map_name;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 /// The filter's place, the same on every run so that a daemon finds its own: first in order, and a handle that
 /// nobody picks by chance.
@@ -107,26 +111,23 @@ impl Attachments {
         }
     }
 
-    /// Removes every hook of ours, whoever made it and on whatever interface.
+    /// Removes every hook that a daemon before us left, but for those on the interfaces in `keep`.
     ///
     /// # Errors
     /// When the pins or the interfaces cannot be listed.
-    pub fn detach_every(pins: &PinDirectory) -> anyhow::Result<()> {
-        for (_, pin) in pins.links()? {
+    pub fn detach_others(pins: &PinDirectory, keep: &BTreeSet<u32>) -> anyhow::Result<()> {
+        for (_, pin) in pins.links()?.into_iter().filter(|(index, _)| !keep.contains(index)) {
             fs::remove_file(&pin).with_context(|| format!("remove the hook {}", pin.display()))?;
         }
-        for interface in fs::read_dir("/sys/class/net").context("list the network interfaces")? {
-            let name = interface.context("list the network interfaces")?.file_name();
+        for interface in nix::net::if_::if_nameindex().context("list the network interfaces")?.iter() {
+            if keep.contains(&interface.index()) {
+                continue;
+            }
             for (_, attach_type, _) in HOOKS {
-                // Where we have no filter there is none to remove, which is what is wanted.
-                let own = SchedClassifierLink::attached(
-                    &name.to_string_lossy(),
-                    attach_type,
-                    PRIORITY,
-                    HANDLE,
-                    None,
-                );
-                drop(own);
+                let name = interface.name().to_string_lossy();
+                // Dropping a link detaches it. Where there is no filter of ours the kernel says so, and that is
+                // what is wanted.
+                drop(SchedClassifierLink::attached(&name, attach_type, PRIORITY, HANDLE, None));
             }
         }
         Ok(())
