@@ -2,12 +2,12 @@
 
 use super::{Outcome, doctor};
 use crate::{
-    config::{Config, ConfigFlags},
+    config::{Config, ConfigFlags, DEFAULT_FILE},
     daemon::{self, Daemon, RunOptions},
     telemetry,
 };
 use anyhow::Context;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Count what the phones on this network send, until told to stop
 #[derive(Debug, clap::Args)]
@@ -72,6 +72,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     }
     doctor::refuse_if_hopeless()?;
     telemetry::start(config.log);
+    if args.flags.config.is_none() && !Path::new(DEFAULT_FILE).exists() {
+        tracing::info!("there is no {DEFAULT_FILE}: using the defaults");
+    }
     let options = RunOptions {
         detaches_at_exit: args.detach_at_exit,
         is_tcx_off: args.no_tcx,

@@ -185,6 +185,10 @@ fn append(
             .execute([name, alias])?;
     }
     let missed = late::apply(&tx, ids, late_names)?;
+    if missed > 0 {
+        let counter = "late_names_missed".to_owned();
+        store_ledger(&tx, id, &[LedgerLine { counter, packets: missed, bytes: None }])?;
+    }
     tx.commit()?;
     Ok(Some(missed))
 }
