@@ -45,6 +45,8 @@ pub struct RunOptions {
     pub is_tcx_off: bool,
     /// Called after each step of a drain.
     pub watch: Option<Watch>,
+    /// Drain this often, whatever the configuration says: tests have no seconds to wait.
+    pub drain_every: Option<Duration>,
 }
 
 /// The daemon, ready to count.
@@ -56,6 +58,7 @@ pub struct Daemon {
     drainer: Drainer,
     ports: watch::Receiver<Discovery>,
     log: Option<KernelLogReader>,
+    stop: Stop,
     _hold: Hold,
 }
 
@@ -92,7 +95,10 @@ impl Daemon {
         let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
         let drainer = Drainer::new(pipeline, networks, journal, watch)?;
         let attachments = Attachments::new(options.is_tcx_off);
-        let mut daemon = Self { config, options, kernel, attachments, drainer, ports, log, _hold: hold };
+        // Before it says that it counts: whoever asks it to stop from then on is heard.
+        let stop = Stop::listen()?;
+        let mut daemon =
+            Self { config, options, kernel, attachments, drainer, ports, log, stop, _hold: hold };
         daemon.hook_ports()?;
         daemon.say_ready();
         daemon.take_samples(u64::MAX);
@@ -110,8 +116,8 @@ impl Daemon {
     /// # Errors
     /// When the last drain cannot be stored: its counts stay in the kernel for the next start.
     pub async fn run(mut self) -> anyhow::Result<()> {
-        let mut stop = Stop::listen()?;
         let every = Duration::from_secs(u64::from(self.config.drain_every_secs));
+        let every = self.options.drain_every.unwrap_or(every);
         let mut drain_time = interval_at(Instant::now() + every, every);
         drain_time.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut fill_time = interval_at(Instant::now() + FILL_CHECK_EVERY, FILL_CHECK_EVERY);
@@ -121,7 +127,7 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                () = stop.asked() => break,
+                () = self.stop.asked() => break,
                 changed = self.ports.changed() => {
                     changed.context("follow the network interfaces")?;
                     self.follow_ports();
@@ -145,10 +151,10 @@ impl Daemon {
                 () = KernelLogReader::flush(&mut self.log) => {}
             }
         }
-        self.stop().await
+        self.end().await
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
+    async fn end(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: draining once more");
         if self.options.detaches_at_exit {
             self.attachments.detach_all(&self.kernel.pins);

@@ -6,7 +6,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Kept for as long as this process may drain. The kernel gives it back when the process ends, however it ends.
@@ -16,15 +16,24 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// The lock file of a pin directory: not in it, because a BPF file system has no plain files. It stays when
+    /// the hold is given back.
+    ///
+    /// # Errors
+    /// When this machine has no folder for such files.
+    pub fn file_of(pin_directory: &Path) -> anyhow::Result<PathBuf> {
+        let folder = ["/run", "/var/run", "/tmp"].into_iter().map(Path::new).find(|p| p.is_dir());
+        let folder =
+            folder.context("find a folder for the lock file: none of /run, /var/run, /tmp is there")?;
+        Ok(folder.join(format!("telltale-{:016x}.lock", name_hash(pin_directory))))
+    }
+
     /// Takes the hold on a pin directory.
     ///
     /// # Errors
     /// When another process has it; the message names it.
     pub fn take(pin_directory: &Path) -> anyhow::Result<Self> {
-        let folder = ["/run", "/var/run", "/tmp"].into_iter().map(Path::new).find(|p| p.is_dir());
-        let folder =
-            folder.context("find a folder for the lock file: none of /run, /var/run, /tmp is there")?;
-        let path = folder.join(format!("telltale-{:016x}.lock", name_hash(pin_directory)));
+        let path = Self::file_of(pin_directory)?;
         let mut options = OpenOptions::new();
         options
             .read(true)
