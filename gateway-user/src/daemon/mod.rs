@@ -69,11 +69,12 @@ impl Daemon {
     /// # Errors
     /// Whatever a person must act on: no privileges, no BPF, no such interface, no database.
     pub async fn start(config: Config, mut options: RunOptions) -> anyhow::Result<Self> {
-        // The database first: without it there is no use in hooking anything.
+        // Alone before all: opening the database may bring it up to date, under the eyes of a daemon of an older
+        // version. Then the database: without it there is no use in hooking anything.
+        let hold = Hold::take(&config.pin_dir)?;
         let networks = tables::load(&config.network_tables)?;
         let journal = Journal::open(&config.database, networks.as_of())?;
         let ports = links::follow(config.interfaces.clone()).await?;
-        let hold = Hold::take(&config.pin_dir)?;
         let pins = PinDirectory::open(&config.pin_dir)?;
         let log = KernelLog::from_word(config.kernel_log.word()).unwrap_or_default();
         let load = LoadOptions { geometry: geometry_of(&config)?, wants_samples: config.sampling, log };
@@ -157,7 +158,7 @@ impl Daemon {
     async fn end(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: draining once more");
         if self.options.detaches_at_exit {
-            self.attachments.detach_all(&self.kernel.pins);
+            self.attachments.detach_all(&self.kernel.pins)?;
         }
         self.drain().await.context("drain once more (the counts stay in the kernel for the next start)")?;
         if self.options.detaches_at_exit {
@@ -207,12 +208,7 @@ impl Daemon {
     fn hook_ports(&mut self) -> anyhow::Result<()> {
         let discovery = self.ports.borrow_and_update().clone();
         let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
-        for (index, pin) in self.kernel.pins.links()? {
-            if !wanted.contains(&index) {
-                std::fs::remove_file(&pin)
-                    .with_context(|| format!("remove the old hook {}", pin.display()))?;
-            }
-        }
+        Attachments::detach_where(&self.kernel.pins, |index| !wanted.contains(&index))?;
         self.kernel.tables.set_gateway_macs(&discovery.gateway_macs())?;
         let mut failure = None;
         for port in &discovery.ports {
@@ -241,8 +237,10 @@ impl Daemon {
             .map(|(index, name, _)| (index, name.to_owned()))
             .collect();
         for (index, name) in gone {
-            self.attachments.detach(&self.kernel.pins, index);
-            tracing::info!("{name} is no longer a LAN port");
+            match self.attachments.detach(&self.kernel.pins, index) {
+                Ok(()) => tracing::info!("{name} is no longer a LAN port"),
+                Err(error) => tracing::warn!("{name} is no longer a LAN port, but: {error:#}"),
+            }
         }
         for port in
             discovery.ports.iter().filter(|p| !self.attachments.has(p.index)).cloned().collect::<Vec<_>>()
@@ -294,7 +292,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     for note in notes {
         tracing::warn!("{note}");
     }
-    Attachments::detach_every(&pins)?;
+    Attachments::detach_where(&pins, |_| true)?;
     let mut drainer = Drainer::new(pipeline, networks, journal, Box::new(|_| {}))?;
     if kernel.tables.is_begun()? {
         let Kernel { names, hellos, tables, .. } = &mut kernel;

@@ -69,7 +69,13 @@ impl PinDirectory {
         self.root.join("links").join(format!("{ifindex}-{hook}"))
     }
 
-    /// The hooks that are pinned, by interface index.
+    /// A directory that says: there are filters of ours on this interface. A filter itself cannot be pinned.
+    #[must_use]
+    pub fn filter_mark(&self, ifindex: u32) -> PathBuf {
+        self.link(ifindex, "clsact")
+    }
+
+    /// The hooks that are pinned or marked, by interface index.
     ///
     /// # Errors
     /// When the directory cannot be read.

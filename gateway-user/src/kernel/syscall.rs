@@ -2,8 +2,13 @@
 #![allow(unsafe_code, reason = "raw system calls")]
 
 use std::{
+    ffi::CString,
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
 };
 
 /// Waits until no CPU is inside a program that started before the call (`MEMBARRIER_CMD_GLOBAL`, which is
@@ -20,6 +25,8 @@ pub fn membarrier_global() -> io::Result<()> {
 
 const BPF_MAP_CREATE: libc::c_int = 0;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
+const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_LINK_DETACH: libc::c_int = 34;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
 
@@ -50,8 +57,39 @@ fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_long> 
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
+/// The head of `union bpf_attr` for `BPF_OBJ_GET`.
+#[repr(C)]
+struct ObjectGet {
+    path: u64,
+    fd: u32,
+    flags: u32,
+}
+
+/// The head of `union bpf_attr` for `BPF_LINK_DETACH`.
+#[repr(C)]
+struct LinkDetach {
+    link_fd: u32,
+}
+
+/// Takes a pinned link off its interface: when this returns, no packet meets its program any more but those that
+/// are in it already. Removing the pin alone leaves that to a worker of the kernel, who comes when he comes.
+///
+/// # Errors
+/// When there is no such pin, or the kernel does not know how (before 5.9).
+pub fn detach_link(pin: &Path) -> io::Result<()> {
+    let path = CString::new(pin.as_os_str().as_bytes()).map_err(io::Error::from)?;
+    let mut attributes = ObjectGet { path: path.as_ptr().addr() as u64, fd: 0, flags: 0 };
+    // The address stays valid: `path` lives until the call returns.
+    let link = owned(bpf(BPF_OBJ_GET, &mut attributes)?)?;
+    let mut attributes = LinkDetach { link_fd: link.as_raw_fd().unsigned_abs() };
+    bpf(BPF_LINK_DETACH, &mut attributes).map(|_| ())
+}
+
 fn create_map(mut attributes: MapCreate) -> io::Result<OwnedFd> {
-    let fd = bpf(BPF_MAP_CREATE, &mut attributes)?;
+    owned(bpf(BPF_MAP_CREATE, &mut attributes)?)
+}
+
+fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
     let fd = i32::try_from(fd).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     // SAFETY: the kernel has just given us this descriptor and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

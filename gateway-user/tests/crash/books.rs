@@ -32,16 +32,10 @@ impl Books {
         let sums = ["up_bytes", "down_bytes", "up_packets", "down_packets"]
             .map(|column| format!("COALESCE(SUM({column}), 0)"))
             .join(", ");
-        let query =
-            format!("SELECT {sums} FROM flow JOIN device ON device.id = flow.device WHERE mac = ?");
+        let query = format!("SELECT {sums} FROM flow JOIN device ON device.id = flow.device WHERE mac = ?");
         let sums = self.db.query_row(&query, [&device.0[..]], |row| {
             let sum = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
-            Ok(Volume {
-                up_bytes: sum(0)?,
-                down_bytes: sum(1)?,
-                up_packets: sum(2)?,
-                down_packets: sum(3)?,
-            })
+            Ok(Volume { up_bytes: sum(0)?, down_bytes: sum(1)?, up_packets: sum(2)?, down_packets: sum(3)? })
         });
         sums.unwrap()
     }
@@ -117,7 +111,8 @@ impl Books {
 
     /// Every interval, in the order of time.
     fn drains(&self) -> Vec<Drain> {
-        let query = "SELECT origin, epoch, began_boot_ns, ended_boot_ns FROM interval ORDER BY began_boot_ns, epoch";
+        let query =
+            "SELECT origin, epoch, began_boot_ns, ended_boot_ns FROM interval ORDER BY began_boot_ns, epoch";
         let mut statement = self.db.prepare(query).unwrap();
         let drains = statement.query_map([], |row| {
             Ok(Drain { origin: row.get(0)?, epoch: row.get(1)?, began: row.get(2)?, ended: row.get(3)? })

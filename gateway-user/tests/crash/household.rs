@@ -154,7 +154,8 @@ impl House {
     }
 
     fn counters(&self, place: &str, interface: &str) -> Counters {
-        let text = inside(&self.namespace(place), || fs::read_to_string("/proc/thread-self/net/dev").unwrap());
+        let text =
+            inside(&self.namespace(place), || fs::read_to_string("/proc/thread-self/net/dev").unwrap());
         Counters::of(&text, interface)
     }
 
