@@ -227,7 +227,7 @@ impl Daemon {
         );
     }
 
-    /// Kills it from outside.
+    /// Kills it from outside, if it has not ended by itself.
     #[track_caller]
     pub fn kill(self) -> Ended {
         self.signal(Signal::SIGKILL);

@@ -3,11 +3,13 @@
 use super::books::{self, Books};
 use super::daemon::{Daemon, Ended, Job, STEPS};
 use super::household::{DEVICES, House};
+use super::load::Dice;
 use super::tables::Pinned;
 use super::{alone, kills::settle};
 use gateway_user::daemon::Step;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// The product's own binary, on the gateway.
 fn telltale(house: &House, command: &str, pin_dir: &Path) -> Daemon {
@@ -148,6 +150,38 @@ fn detached_from_tcx() {
 #[ignore = "needs root: cargo xtask test runs it"]
 fn detached_from_clsact() {
     is_detached(true);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn killed_while_detaching() {
+    let _one = alone();
+    let mut house = House::new();
+    let job = Job::new(&house);
+    Daemon::start_ready(&house, &job).stop();
+    house.begin_load();
+    let mut said = house.end_load();
+    let mut dice = Dice(0xdead);
+    for _ in 0..8 {
+        let daemon = Daemon::start_ready(&house, &job);
+        house.resume_load();
+        daemon.kill();
+        let more = house.end_load();
+        said.iter_mut().zip(more).for_each(|(said, more)| said.add(more));
+        let detaching = telltale(&house, "detach", &house.pin_dir);
+        // Any moment of its life of about half a second.
+        std::thread::sleep(Duration::from_micros(dice.below(600_000).into()));
+        let ended = detaching.kill();
+        assert!(ended.lines_with("lost").is_empty(), "{:?}", ended.said);
+    }
+    let ended = Daemon::start_ready(&house, &job).stop();
+    assert!(ended.lines_with("lost").is_empty(), "{:?}", ended.said);
+    let books = Books::open(&house.database());
+    books.check_balance();
+    for (number, mac) in DEVICES.into_iter().enumerate() {
+        assert_eq!(books.volume_of(mac), house.truth(number));
+        assert_eq!(said[number], house.truth(number));
+    }
 }
 
 #[test]
