@@ -1,7 +1,8 @@
 //! The pin directory: where maps and links outlive the daemon.
 //!
-//! `maps-<shape>/` holds one set of maps, its name telling every size; `links/` the hooks. Several sets exist
-//! only while an upgrade moves from one to the other.
+//! `maps-<shape>/` holds one set of maps, its name telling every size; `links/` the hooks: tcx links themselves, and
+//! for filters an empty directory as a mark. Several sets exist only while an upgrade moves from one to the other;
+//! a `scrap-maps-<shape>/` is being made or removed and holds nothing.
 
 use super::{Geometry, tables::Maps};
 use anyhow::{Context, bail, ensure};
