@@ -24,7 +24,7 @@ macro_rules! kernel_stats {
 
 kernel_stats! {
     /// Packets that passed a hook, as they were on the wire. The law: seen = flows (fast, exact and coarse) +
-    /// bridged + group + every non-IP class + malformed, for packets and for bytes.
+    /// nobody + bridged + group + every non-IP class + malformed, for packets and for bytes.
     SeenPackets = 0 => "seen_packets",
     /// Bytes of the same: IP-layer bytes of IP packets, bytes behind the Ethernet header of all others.
     SeenBytes = 1 => "seen_bytes",

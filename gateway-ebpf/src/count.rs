@@ -73,15 +73,18 @@ fn count_plain(ctx: &TcContext, control: &Control, region: &mut Region, directio
     if frame.gso_size > 0 {
         return false;
     }
-    if let Some(head) = bytes.window::<IPV4_HEAD>(0)
-        && let Some(packet) = read_quick_ipv4(&head, &bytes, &frame, direction)
-    {
-        return is_gateway(control, other_mac(&head, direction)) && count_hit(region, &packet, direction);
+    let Some(head) = bytes.window::<IPV4_HEAD>(0) else { return false };
+    // Asked first: what it needs is then no longer in the way.
+    if !is_gateway(control, other_mac(&head, direction)) {
+        return false;
+    }
+    if let Some(packet) = read_quick_ipv4(&head, &bytes, &frame, direction) {
+        return count_hit(region, &packet, direction);
     }
     if let Some(head) = bytes.window::<IPV6_HEAD>(0)
         && let Some(packet) = read_quick_ipv6(&head, &bytes, &frame, direction)
     {
-        return is_gateway(control, other_mac(&head, direction)) && count_hit(region, &packet, direction);
+        return count_hit(region, &packet, direction);
     }
     false
 }

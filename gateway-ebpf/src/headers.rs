@@ -22,6 +22,10 @@ const ETHERTYPE_PPPOE_SESSION: u16 = 0x8864;
 const ETHERTYPE_EAPOL: u16 = 0x888e;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
 const ETHERTYPE_OLD_QINQ: u16 = 0x9100;
+/// IPv6 Hop-by-Hop Options as a next header (RFC 8200 §4.3).
+const HOP_BY_HOP: u8 = 0;
+/// Type and length of the jumbo payload option (RFC 2675 §2).
+const JUMBO_OPTION: u16 = 0xc204;
 /// Below this the field is an IEEE 802.3 length, not a type.
 const FIRST_ETHERTYPE: u16 = 0x0600;
 
@@ -169,10 +173,12 @@ fn ipv4(
     let total_len = match u32::from(u16::from_be(bytes.u16_at(l3 + 2)?)) {
         // A super-packet over 64 KiB (or one of an old driver) leaves the field empty.
         0 => on_wire,
-        len if len < header_len as u32 => return None,
         // What lies behind is Ethernet padding; what the field claims beyond the wire was never there.
         len => len.min(on_wire),
     };
+    if total_len < header_len as u32 {
+        return None;
+    }
     let is_later_fragment = u16::from_be(bytes.u16_at(l3 + 6)?) & 0x1fff != 0;
     let protocol = bytes.u8_at(l3 + 9)?;
     let (source, destination) = (bytes.u32_at(l3 + 12)?, bytes.u32_at(l3 + 16)?);
@@ -187,7 +193,8 @@ fn ipv4(
         flags: FlowFlags::VALID | if is_later_fragment { FlowFlags::LATER_FRAGMENT } else { 0 },
         ..FlowKey::default()
     };
-    finish(bytes, frame, direction, key, Lengths { l3, l4: l3 + header_len, total_len, on_wire })
+    let l4 = l3 + header_len;
+    finish(bytes, frame, direction, key, Lengths { l3, l4, total_len, on_wire, inserted: 0 })
 }
 
 /// IPv6 (RFC 8200 §3). `None`: not an honest header.
@@ -221,7 +228,14 @@ fn ipv6(
         flags: FlowFlags::VALID | FlowFlags::IPV6 | chain.flags,
         ..FlowKey::default()
     };
-    finish(bytes, frame, direction, key, Lengths { l3, l4: chain.offset, total_len, on_wire })
+    // A merged packet over 64 KiB gets a jumbo option from Linux (struct hop_jumbo_hdr in net/ipv6.h), which takes it
+    // out again before the wire.
+    let is_inserted = frame.gso_size > 0
+        && payload_len == 0
+        && bytes.u8_at(l3 + 6) == Some(HOP_BY_HOP)
+        && bytes.u16_at(l3 + 42) == Some(JUMBO_OPTION.to_be());
+    let inserted = if is_inserted { 8 } else { 0 };
+    finish(bytes, frame, direction, key, Lengths { l3, l4: chain.offset, total_len, on_wire, inserted })
 }
 
 struct Chain {
@@ -234,7 +248,6 @@ struct Chain {
 /// Anything else ends the walk, AH and ESP too: what is behind them is not for the router to read.
 #[inline(always)]
 fn extensions(bytes: &(impl PacketBytes + ?Sized), first: u8, start: usize) -> Chain {
-    const HOP_BY_HOP: u8 = 0;
     const ROUTING: u8 = 43;
     const FRAGMENT: u8 = 44;
     const DESTINATION: u8 = 60;
@@ -276,6 +289,8 @@ struct Lengths {
     total_len: u32,
     /// Bytes from the IP header to the end of the frame.
     on_wire: u32,
+    /// Bytes of the headers that the kernel has put in and that no wire carries.
+    inserted: u32,
 }
 
 /// Adds ports, the device's MAC and the lengths.
@@ -287,7 +302,7 @@ fn finish(
     mut key: FlowKey,
     lengths: Lengths,
 ) -> Option<Packet> {
-    let Lengths { l3, l4, total_len, on_wire } = lengths;
+    let Lengths { l3, l4, total_len, on_wire, inserted } = lengths;
     let has_merged = frame.gso_size > 0;
     // Offloads leave no padding, and the length field may lag behind: the frame itself is the measure.
     let total_len = if has_merged { on_wire } else { total_len };
@@ -307,8 +322,10 @@ fn finish(
         }
         match key.protocol {
             protocol::TCP => {
-                // Data offset and flags (RFC 9293 §3.1).
-                if let Some(word) = bytes.u16_at(l4 + 12) {
+                // Data offset and flags (RFC 9293 §3.1), with the same care.
+                if l4 as u32 + 14 <= end
+                    && let Some(word) = bytes.u16_at(l4 + 12)
+                {
                     let word = u16::from_be(word);
                     l4_len = usize::from(word >> 12) * 4;
                     tcp_flags = word as u8;
@@ -326,7 +343,7 @@ fn finish(
     let payload_len = end.saturating_sub(payload_offset as u32);
     let mut packet = Packet {
         key,
-        bytes: u64::from(total_len),
+        bytes: u64::from(total_len - inserted),
         packets: 1,
         l3_offset: l3,
         l4_offset: l4,
@@ -336,21 +353,21 @@ fn finish(
         is_segments_computed: false,
     };
     if has_merged {
-        unmerge(&mut packet, frame);
+        unmerge(&mut packet, frame, inserted);
     }
     Some(packet)
 }
 
 /// Counts a super-packet as the packets it was: each of them carried the headers again.
 #[inline(always)]
-fn unmerge(packet: &mut Packet, frame: &Frame) {
+fn unmerge(packet: &mut Packet, frame: &Frame, inserted: u32) {
     let segments = if frame.gso_segs > 0 {
         frame.gso_segs
     } else {
         packet.is_segments_computed = true;
         packet.payload_len.div_ceil(frame.gso_size.max(1)).max(1)
     };
-    let headers = packet.payload_offset - packet.l3_offset;
+    let headers = packet.payload_offset - packet.l3_offset - inserted as usize;
     packet.packets = segments;
     packet.bytes += u64::from(segments - 1) * headers as u64;
 }

@@ -8,6 +8,7 @@ use gateway_common::{Direction, FlowFlags, FlowKey, protocol};
 
 const ETHERNET_LEN: usize = 14;
 const UDP_LEN: usize = 8;
+const TCP_LEN: usize = 20;
 const IPV4_LEN: usize = 20;
 const IPV6_LEN: usize = 40;
 
@@ -107,9 +108,14 @@ fn transport(
     let l4 = ETHERNET_LEN + l3_len;
     let (source, destination, l4_len, tcp_flags) = match key.protocol {
         protocol::TCP => {
-            let tcp = bytes.window::<20>(l4)?;
+            let tcp = bytes.window::<TCP_LEN>(l4)?;
             let word = u16::from_be(tcp.u16::<12>());
-            (tcp.u16::<0>(), tcp.u16::<2>(), u32::from(word >> 12) * 4, word as u8)
+            let l4_len = u32::from(word >> 12) * 4;
+            // An impossible one: what was just read may lie behind the packet's end.
+            if l4_len < TCP_LEN as u32 {
+                return None;
+            }
+            (tcp.u16::<0>(), tcp.u16::<2>(), l4_len, word as u8)
         }
         protocol::UDP => {
             let udp = bytes.window::<UDP_LEN>(l4)?;

@@ -80,7 +80,7 @@ pub struct ConfigFlags {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Database file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "TELLTALE_DATABASE")]
     pub database: Option<PathBuf>,
     /// Interface to count on, or `auto`; may be given several times
     #[arg(long = "interface", short = 'i', value_name = "NAME")]
@@ -133,10 +133,7 @@ impl Config {
     fn from_default_file(path: &Path) -> anyhow::Result<Self> {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::from_text(&text, path),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                tracing::info!("there is no {}: using the defaults", path.display());
-                Ok(Self::default())
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("read the configuration {}", path.display())),
         }
     }

@@ -17,6 +17,7 @@ enum Request {
     Append(Arc<Batch>, oneshot::Sender<anyhow::Result<Appended>>),
     IsDrained(EpochId, oneshot::Sender<anyhow::Result<bool>>),
     LastEpoch(String, u64, oneshot::Sender<anyhow::Result<Option<u64>>>),
+    SetTablesDate(String, oneshot::Sender<()>),
 }
 
 /// The way to the thread.
@@ -26,13 +27,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the database and starts the thread. `tables_date` is noted beside what is enriched.
+    /// Opens the database and starts the thread.
     ///
     /// # Errors
     /// When the database cannot be opened.
-    pub fn open(path: &Path, tables_date: &str) -> anyhow::Result<Self> {
-        let mut writer = Writer::open(path)?;
-        writer.set_tables_date((!tables_date.is_empty()).then_some(tables_date));
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let writer = Writer::open(path)?;
         let (requests, inbox) = mpsc::sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -65,6 +65,14 @@ impl Journal {
         self.ask(|reply| Request::LastEpoch(boot_id.to_owned(), table_id, reply)).await?
     }
 
+    /// The date of the tables that intervals are enriched from; noted beside what they say. Empty for none.
+    ///
+    /// # Errors
+    /// When the thread has ended.
+    pub async fn set_tables_date(&self, date: &str) -> anyhow::Result<()> {
+        self.ask(|reply| Request::SetTablesDate(date.to_owned(), reply)).await
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> anyhow::Result<T> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(request(reply)).ok().context("ask the database thread, which has ended")?;
@@ -84,10 +92,18 @@ fn serve(mut writer: Writer, inbox: &mpsc::Receiver<Request>) {
     // An asker that went away needs no answer.
     while let Ok(request) = inbox.recv() {
         match request {
-            Request::Append(batch, reply) => drop(reply.send(writer.append(&batch))),
-            Request::IsDrained(epoch, reply) => drop(reply.send(writer.is_drained(&epoch))),
+            Request::Append(batch, reply) => {
+                let _ = reply.send(writer.append(&batch));
+            }
+            Request::IsDrained(epoch, reply) => {
+                let _ = reply.send(writer.is_drained(&epoch));
+            }
             Request::LastEpoch(boot_id, table_id, reply) => {
-                drop(reply.send(writer.last_epoch(&boot_id, table_id)));
+                let _ = reply.send(writer.last_epoch(&boot_id, table_id));
+            }
+            Request::SetTablesDate(date, reply) => {
+                writer.set_tables_date((!date.is_empty()).then_some(date.as_str()));
+                let _ = reply.send(());
             }
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     telltale.terminate()?.check()?;
     drop(household);
 
-    let mut report = tool::command(&binary, ["report", "--database"]);
+    let mut report = tool::command(&binary, ["report", "--all", "--database"]);
     let summary = tool::run(report.arg(&database))?;
     if summary.trim().is_empty() {
         bail!("the report is empty");

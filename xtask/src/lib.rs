@@ -4,4 +4,5 @@
 //! code with the product, so that the two may be compared.
 
 pub mod lab;
+pub mod need;
 pub mod tool;

@@ -1,7 +1,12 @@
 //! `cargo xtask`: builds, tests and tries Telltale; ships nothing. One file per command.
 
+mod bench;
 mod demo;
+mod ebpf;
+mod geo;
 mod hold;
+mod test;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -18,10 +23,20 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measures what counting costs; ratios count, nanoseconds are this machine's
+    Bench(bench::Arguments),
     /// Shows Telltale at work: an evening in a household of network namespaces, and the summary of it (root)
     Demo(demo::Arguments),
     /// Builds the household of network namespaces and holds it until Ctrl-C (root)
     Lab(hold::Arguments),
+    /// Builds the kernel objects that the daemon embeds
+    Ebpf(ebpf::Arguments),
+    /// Builds the embedded network table (address to ASN, organisation, country) from MMDB files
+    Geo(geo::GeoArgs),
+    /// Checks everything that this machine can check; the last line is the sum
+    Test(test::Arguments),
+    /// Checks the house rules that a program can check
+    Tidy,
     /// Makes traffic inside a namespace of the lab
     Traffic {
         #[command(subcommand)]
@@ -53,7 +68,7 @@ enum Traffic {
 
 fn main() -> ExitCode {
     match run(CommandLine::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // If even this cannot be written there is no one to tell.
             let _ = writeln!(std::io::stderr(), "xtask: {error:#}");
@@ -62,10 +77,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
-    match command {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = match command {
+        Command::Test(arguments) => return test::run(&arguments),
+        Command::Tidy => {
+            let is_tidy = tidy::run(&mut std::io::stdout())?;
+            return Ok(if is_tidy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Lab(arguments) => hold::run(&arguments),
+        Command::Ebpf(arguments) => ebpf::run(&arguments),
+        Command::Geo(arguments) => geo::run(&arguments),
         Command::Traffic { kind: Traffic::Serve } => lab::traffic::serve_until_end_of_input(),
         Command::Traffic { kind: Traffic::Make(traffic) } => {
             let sent = serde_json::to_string(&traffic.make()?)?;
@@ -75,7 +98,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             lab::truth::count_until_end_of_input(&interface, gateway_mac)
         }
         Command::LabCleaner { run } => lab::run::clean_at_end_of_input(&run),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn parse_mac(text: &str) -> Result<[u8; 6], String> {

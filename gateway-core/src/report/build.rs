@@ -5,6 +5,7 @@ use crate::query::{Counted, DeviceInfo, Filter, FlowSum, TimeRange};
 use crate::row::{Alias, Evidence, LedgerLine, Network, RowKind};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
 use core::cmp::Reverse;
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A gap on the calendar shorter than this (nanoseconds) is the clock being set right, not time that went by
@@ -205,6 +206,7 @@ struct DestinationSum {
     evidence: BTreeMap<Evidence, u64>,
     networks: BTreeMap<Network, u64>,
     countries: BTreeMap<Country, u64>,
+    peers: BTreeMap<IpAddr, u64>,
 }
 
 impl DestinationSum {
@@ -221,10 +223,13 @@ impl DestinationSum {
         if let Some(country) = country {
             *self.countries.entry(*country).or_default() += bytes;
         }
+        if flow.key.name.is_none() {
+            *self.peers.entry(flow.key.peer).or_default() += bytes;
+        }
     }
 
     fn finish(self, who: Who, aliases: &Aliases<'_>) -> Destination {
-        let Self { volume, conversations, evidence, networks, countries } = self;
+        let Self { volume, conversations, evidence, networks, countries, peers } = self;
         Destination {
             aliases: aliases.get(&who),
             who,
@@ -233,6 +238,7 @@ impl DestinationSum {
             evidence: by_bytes(evidence),
             networks: by_bytes(networks).into_iter().map(|(network, _)| network).collect(),
             countries: by_bytes(countries).into_iter().map(|(country, _)| country).collect(),
+            unnamed_addrs: by_bytes(peers).into_iter().map(|(addr, _)| addr).collect(),
         }
     }
 }
@@ -277,13 +283,14 @@ fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'
             let known = known.unwrap_or_else(|| DeviceInfo::unknown(mac));
             let mut destinations: Vec<_> =
                 destinations.into_iter().map(|(who, sum)| sum.finish(who, aliases)).collect();
-            destinations.sort_by_key(|destination| Reverse(destination.volume.bytes()));
+            // What a device sends is what this is about.
+            destinations.sort_by_key(|d| Reverse((d.volume.up_bytes, d.volume.bytes())));
             let name = known.display_name();
             let DeviceInfo { label, hostname, addrs, .. } = known;
             DeviceReport { mac, name, label, hostname, addrs, routed, coarse, local, destinations }
         })
         .collect();
-    let bytes = |d: &DeviceReport| d.routed.bytes();
+    let bytes = |d: &DeviceReport| (d.routed.up_bytes, d.routed.bytes());
     reports.sort_by(|a, b| bytes(b).cmp(&bytes(a)).then_with(|| (&a.name, a.mac).cmp(&(&b.name, b.mac))));
     reports
 }

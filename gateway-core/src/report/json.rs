@@ -84,6 +84,7 @@ struct JsonDestination<'a> {
     evidence: Vec<JsonEvidenceBytes>,
     networks: Vec<JsonNetwork<'a>>,
     countries: Vec<String>,
+    unnamed_addresses: Vec<String>,
     aliases: Vec<&'a str>,
 }
 
@@ -196,7 +197,8 @@ fn device(device: &DeviceReport) -> JsonDevice<'_> {
 }
 
 fn destination(destination: &Destination) -> JsonDestination<'_> {
-    let Destination { who, volume, conversations, evidence, networks, countries, aliases } = destination;
+    let Destination { who, volume, conversations, evidence, networks, countries, unnamed_addrs, aliases } =
+        destination;
     let (name, asn, address) = match who {
         Who::Name(name) => (Some(name.as_str()), None, None),
         Who::Network(asn) => (None, Some(*asn), None),
@@ -214,6 +216,7 @@ fn destination(destination: &Destination) -> JsonDestination<'_> {
             .collect(),
         networks: networks.iter().map(network).collect(),
         countries: countries.iter().map(ToString::to_string).collect(),
+        unnamed_addresses: unnamed_addrs.iter().map(ToString::to_string).collect(),
         aliases: aliases.iter().map(DomainName::as_str).collect(),
     }
 }

@@ -55,7 +55,7 @@ pub struct DeviceReport {
     pub coarse: Volume,
     /// What stayed in the house.
     pub local: Volume,
-    /// Where it went, by volume.
+    /// Where it went, most sent first.
     pub destinations: Vec<Destination>,
 }
 
@@ -85,6 +85,8 @@ pub struct Destination {
     pub networks: Vec<Network>,
     /// The countries its addresses are in, most bytes first.
     pub countries: Vec<Country>,
+    /// Where there is no name, the addresses, most bytes first.
+    pub unnamed_addrs: Vec<IpAddr>,
     /// CNAMEs of the name that lie in another domain, in order.
     pub aliases: Vec<DomainName>,
 }

@@ -196,7 +196,11 @@ fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
 fn destination_cells(destination: &Destination, device_up: u64, look: &Look<'_>) -> Vec<String> {
     let Destination { volume, conversations, evidence, networks, countries, .. } = destination;
     let who = match &destination.who {
-        Who::Network(_) => "(no name)".to_owned(),
+        Who::Network(_) => match destination.unnamed_addrs.as_slice() {
+            [] => "(no name)".to_owned(),
+            [addr] => format!("{addr} (no name)"),
+            [addr, others @ ..] => format!("{addr} +{} (no name)", others.len()),
+        },
         Who::Name(_) | Who::Address(_) => destination_words(destination),
     };
     let mut line = cells(&who, *volume, device_up, conversations.to_string(), look);

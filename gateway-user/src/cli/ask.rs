@@ -1,7 +1,8 @@
 //! What every reading command shares: which database, which rows, and what to say when there are none.
 
 use super::when::{self, RangeArgs};
-use crate::store::{DEFAULT_DATABASE, Reader};
+use crate::config::{Config, ConfigFlags};
+use crate::store::Reader;
 use gateway_core::query::{
     DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_asn, parse_country, parse_evidence,
     parse_protocol,
@@ -15,9 +16,22 @@ use std::path::{Path, PathBuf};
 /// Which database.
 #[derive(Debug, clap::Args)]
 pub struct DatabaseArg {
-    /// The database file.
-    #[arg(long, value_name = "PATH", env = "TELLTALE_DATABASE", default_value = DEFAULT_DATABASE)]
-    pub database: PathBuf,
+    /// The database file [default: the configuration's, else /var/lib/telltale/telltale.db]
+    #[arg(long, value_name = "FILE", env = "TELLTALE_DATABASE")]
+    database: Option<PathBuf>,
+}
+
+impl DatabaseArg {
+    /// The file that was named, or the one that `telltale run` writes by its configuration.
+    ///
+    /// # Errors
+    /// When the configuration is there and cannot be understood.
+    pub fn path(&self) -> anyhow::Result<PathBuf> {
+        match &self.database {
+            Some(path) => Ok(path.clone()),
+            None => Ok(Config::load(&ConfigFlags::default())?.database),
+        }
+    }
 }
 
 /// Which rows. Given twice, a flag takes either; different flags all have to fit.

@@ -94,7 +94,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 }
 
 fn list(args: &ListArgs, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let Some(reader) = open(&args.database.database)? else { return Ok(Outcome::Nothing) };
+    let Some(reader) = open(&args.database.path()?)? else { return Ok(Outcome::Nothing) };
     let devices = reader.devices()?;
     if args.json {
         let shape = JsonDevices { version: VERSION, devices: devices.iter().map(Shape::of).collect() };
@@ -114,7 +114,7 @@ fn list(args: &ListArgs, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 
 fn label(args: &LabelArgs, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let LabelArgs { device, label, clear: _, database } = args;
-    let Some(reader) = open(&database.database)? else { return Ok(Outcome::Nothing) };
+    let Some(reader) = open(&database.path()?)? else { return Ok(Outcome::Nothing) };
     let picked: Vec<_> = reader.devices()?.into_iter().filter(|known| device.picks(known)).collect();
     drop(reader);
     let mac = match (picked.as_slice(), device) {
@@ -129,7 +129,7 @@ fn label(args: &LabelArgs, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             bail!("{} devices are called {device}: say which by its MAC address", several.len())
         }
     };
-    Writer::open(&database.database)?.set_label(mac, label.as_deref())?;
+    Writer::open(&database.path()?)?.set_label(mac, label.as_deref())?;
     match label {
         Some(label) => writeln!(out, "{mac} is now called {label}")?,
         None => writeln!(out, "{mac} has no label now")?,

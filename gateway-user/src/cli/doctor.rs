@@ -77,6 +77,17 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Outcome> {
     bail!("this machine cannot count yet, because of: {}", problems.join(", "));
 }
 
+/// Refuses, in one line with its remedy, where this machine or our privileges can never count.
+///
+/// # Errors
+/// When that is so.
+pub fn refuse_if_hopeless() -> anyhow::Result<()> {
+    match machine::hindrance() {
+        Some(check) => bail!("{}: {}", check.finding, check.remedy.unwrap_or_default()),
+        None => Ok(()),
+    }
+}
+
 fn examine(config: &Config) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let snapshot = runtime.context("start the event loop")?.block_on(links::read_snapshot());

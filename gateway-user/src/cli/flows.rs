@@ -50,7 +50,7 @@ const DEFAULT_LINES: usize = 50;
 /// # Errors
 /// If the database cannot be read or the output not written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let Some(asked) = Asked::of(&args.database.database, &args.range)? else { return Ok(Outcome::Nothing) };
+    let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
     let filter = args.filters.filter();
     let mut flows = asked.flows(&filter)?;
     // They come in order of their keys, and this sort keeps that among equals.

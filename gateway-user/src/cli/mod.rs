@@ -9,6 +9,7 @@ pub mod devices;
 mod doctor;
 pub mod flows;
 pub mod man;
+pub mod replay;
 pub mod report;
 mod run;
 pub mod screen;
@@ -33,6 +34,7 @@ const EXIT_CODES: &str =
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Replay(replay::Args),
     Report(report::Args),
     Top(top::Args),
     Flows(flows::Args),
@@ -60,7 +62,8 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Nothing) => ExitCode::from(1),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("telltale: {error:#}");
+            // Whoever closed standard error wants to hear nothing; the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "telltale: {error:#}");
             ExitCode::from(2)
         }
     }
@@ -73,6 +76,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(&args)?,
         Command::Detach(args) => run::detach(&args)?,
         Command::Doctor(args) => doctor::run(&args)?,
+        Command::Replay(args) => replay::run(&args, &mut out)?,
         Command::Report(args) => report::run(&args, &mut out)?,
         Command::Top(args) => top::run(&args, &mut out)?,
         Command::Flows(args) => flows::run(&args, &mut out)?,

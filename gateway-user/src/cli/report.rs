@@ -43,7 +43,7 @@ const DESTINATIONS: usize = 15;
 /// # Errors
 /// If the database cannot be read or the output not written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let Some(asked) = Asked::of(&args.database.database, &args.range)? else { return Ok(Outcome::Nothing) };
+    let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
     print(&asked, &args.device.filter(), &args.screen.look(limit(args.limit)), args.json, out)
 }
 

@@ -1,13 +1,13 @@
 //! `telltale run` and `telltale detach`.
 
-use super::Outcome;
+use super::{Outcome, doctor};
 use crate::{
-    config::{Config, ConfigFlags},
+    config::{Config, ConfigFlags, DEFAULT_FILE},
     daemon::{self, Daemon, RunOptions},
     telemetry,
 };
 use anyhow::Context;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Count what the phones on this network send, until told to stop
 #[derive(Debug, clap::Args)]
@@ -70,7 +70,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     if let Some(secs) = args.drain_every_secs {
         config.drain_every_secs = secs;
     }
+    doctor::refuse_if_hopeless()?;
     telemetry::start(config.log);
+    if args.flags.config.is_none() && !Path::new(DEFAULT_FILE).exists() {
+        tracing::info!("there is no {DEFAULT_FILE}: using the defaults");
+    }
     let options = RunOptions {
         detaches_at_exit: args.detach_at_exit,
         is_tcx_off: args.no_tcx,
@@ -87,6 +91,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
 pub fn detach(args: &DetachArgs) -> anyhow::Result<Outcome> {
     let mut config = Config::load(&args.flags)?;
     args.places.apply(&mut config);
+    doctor::refuse_if_hopeless()?;
     telemetry::start(config.log);
     if runtime()?.block_on(daemon::detach(&config))? {
         return Ok(Outcome::Found);

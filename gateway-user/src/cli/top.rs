@@ -65,7 +65,7 @@ enum Rank {
 /// # Errors
 /// If the database cannot be read or the output not written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let Some(asked) = Asked::of(&args.database.database, &args.range)? else { return Ok(Outcome::Nothing) };
+    let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
     let filter = args.filters.filter();
     let (of, title) = match args.of {
         Of::Devices => (TopOf::Devices, "device"),

@@ -13,6 +13,7 @@ use crate::{
     journal::Journal,
     kernel::{
         Attachments, Geometry, Hold, Kernel, KernelLog, LoadOptions, Loaded, PinDirectory, Tables, readable,
+        return_free_memory,
     },
     links::{self, Discovery},
     tables,
@@ -72,8 +73,7 @@ impl Daemon {
         // Alone before all: opening the database may bring it up to date, under the eyes of a daemon of an older
         // version. Then the database: without it there is no use in hooking anything.
         let hold = Hold::take(&config.pin_dir)?;
-        let networks = tables::load(&config.network_tables)?;
-        let journal = Journal::open(&config.database, networks.as_of())?;
+        let journal = Journal::open(&config.database)?;
         let ports = links::follow(config.interfaces.clone()).await?;
         let pins = PinDirectory::open(&config.pin_dir)?;
         let log = KernelLog::from_word(config.kernel_log.word()).unwrap_or_default();
@@ -82,6 +82,9 @@ impl Daemon {
         for note in notes {
             tracing::warn!("{note}");
         }
+        // After the kernel: the loader's own needs, which are larger, are then free again.
+        let networks = tables::load(&config.network_tables)?;
+        journal.set_tables_date(networks.as_of()).await?;
         if !kernel.tables.is_begun()? {
             kernel.tables.begin(Tables::new_table_id(), crate::clock::now()?.boot)?;
         }
@@ -109,6 +112,7 @@ impl Daemon {
             daemon.kernel.pins.remove(&path)?;
             tracing::info!("the tables have a new shape; what the old ones held is stored");
         }
+        return_free_memory();
         Ok(daemon)
     }
 
@@ -178,7 +182,9 @@ impl Daemon {
     async fn drain(&mut self) -> anyhow::Result<()> {
         let quiet = self.drainer.turn(&mut self.kernel.tables).await?;
         self.take_samples(u64::MAX);
-        self.drainer.finish(&mut self.kernel.tables, quiet).await
+        self.drainer.finish(&mut self.kernel.tables, quiet).await?;
+        return_free_memory();
+        Ok(())
     }
 
     async fn drain_or_say(&mut self) {
@@ -281,7 +287,8 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     let pins = PinDirectory::open(&config.pin_dir)?;
     let geometry = geometry_of(config)?;
     let networks = tables::load(&config.network_tables)?;
-    let journal = Journal::open(&config.database, networks.as_of())?;
+    let journal = Journal::open(&config.database)?;
+    journal.set_tables_date(networks.as_of()).await?;
     let pipeline = Pipeline::new(PipelineConfig {
         local: config.local_networks.clone(),
         excluded: config.excluded_networks.clone(),

@@ -8,7 +8,7 @@ use anyhow::Context;
 use aya::{
     Ebpf,
     programs::{
-        LinkOrder, SchedClassifier, TcAttachType,
+        LinkOrder, MultiProgLink, SchedClassifier, TcAttachType,
         links::{FdLink, PinnedLink},
         tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
     },
@@ -137,13 +137,6 @@ impl Attachments {
     }
 }
 
-/// Unhooks what is pinned, and removes the pin.
-fn remove_link(pin: &Path) -> io::Result<()> {
-    // Of an interface that is gone only the pin is left, and the kernel has nothing to detach.
-    let _ = detach_link(pin);
-    fs::remove_file(pin)
-}
-
 /// Removes the tcx links of a port; were there any?
 fn remove_links(pins: &PinDirectory, index: u32) -> anyhow::Result<bool> {
     let mut is_any = false;
@@ -186,6 +179,19 @@ fn attach_tcx(ebpf: &mut Ebpf, pins: &PinDirectory, index: u32, name: &str) -> a
         }
     }
     Ok(())
+}
+
+/// Takes a pinned link off its port and forgets it. Removing the pin alone would leave the program counting until
+/// the kernel gets around to it, which may be after the last drain.
+fn remove_link(pin: &Path) -> io::Result<()> {
+    if let Ok(pinned) = PinnedLink::from_pin(pin)
+        && let Ok(link) = SchedClassifierLink::try_from(FdLink::from(pinned))
+        && let Ok(fd) = MultiProgLink::fd(&link)
+    {
+        // The link of an interface that is gone is off already.
+        let _ = detach_link(fd);
+    }
+    fs::remove_file(pin)
 }
 
 /// Swaps the program in a pinned link, if there is one that is alive.

@@ -106,7 +106,7 @@ impl Kernel {
                 left_over.push((path, Tables::open(shape, pins.open_tables(&shape)?)?));
             } else {
                 notes.push(format!(
-                    "tables of another version of telltale were found; this version cannot read them, so what they held since that version's last drain is lost ({})",
+                    "tables were found that cannot be read, of another version of telltale or broken; what they held since their last drain is lost ({})",
                     path.display()
                 ));
                 pins.remove(&path)?;

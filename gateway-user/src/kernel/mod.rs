@@ -26,4 +26,5 @@ pub use object::OBJECT;
 pub use pins::{Found, PinDirectory};
 pub use ready::readable;
 pub use samples::{SampleRing, Sampled};
+pub use syscall::return_free_memory;
 pub use tables::{Quiet, Tables};

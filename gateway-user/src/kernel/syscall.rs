@@ -1,14 +1,9 @@
-//! The two calls for which no library has a safe form: `membarrier(2)` and a little of `bpf(2)`.
+//! The calls for which no library has a safe form: `membarrier(2)`, a little of `bpf(2)`, and giving memory back.
 #![allow(unsafe_code, reason = "raw system calls")]
 
 use std::{
-    ffi::CString,
     io,
-    os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::ffi::OsStrExt,
-    },
-    path::Path,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
 };
 
 /// Waits until no CPU is inside a program that started before the call (`MEMBARRIER_CMD_GLOBAL`, which is
@@ -23,9 +18,18 @@ pub fn membarrier_global() -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Gives free memory back to the system, which glibc would keep. Starting takes more than running: the loader
+/// reads the kernel's type information where there is any.
+pub fn return_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no pointers are passed; whether anything was given back does not matter.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 const BPF_MAP_CREATE: libc::c_int = 0;
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
-const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_LINK_DETACH: libc::c_int = 34;
 const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_MAP_TYPE_ARRAY_OF_MAPS: u32 = 12;
@@ -57,39 +61,23 @@ fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_long> 
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// The head of `union bpf_attr` for `BPF_OBJ_GET`.
-#[repr(C)]
-struct ObjectGet {
-    path: u64,
-    fd: u32,
-    flags: u32,
-}
-
 /// The head of `union bpf_attr` for `BPF_LINK_DETACH`.
 #[repr(C)]
 struct LinkDetach {
     link_fd: u32,
 }
 
-/// Takes a pinned link off its interface: when this returns, no packet meets its program any more but those that
-/// are in it already. Removing the pin alone leaves that to a worker of the kernel, who comes when he comes.
+/// Takes a link off what it is attached to, before the call returns (Linux 5.9).
 ///
 /// # Errors
-/// When there is no such pin, or the kernel does not know how (before 5.9).
-pub fn detach_link(pin: &Path) -> io::Result<()> {
-    let path = CString::new(pin.as_os_str().as_bytes()).map_err(io::Error::from)?;
-    let mut attributes = ObjectGet { path: path.as_ptr().addr() as u64, fd: 0, flags: 0 };
-    // The address stays valid: `path` lives until the call returns.
-    let link = owned(bpf(BPF_OBJ_GET, &mut attributes)?)?;
+/// When it is off already.
+pub fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
     let mut attributes = LinkDetach { link_fd: link.as_raw_fd().unsigned_abs() };
     bpf(BPF_LINK_DETACH, &mut attributes).map(|_| ())
 }
 
 fn create_map(mut attributes: MapCreate) -> io::Result<OwnedFd> {
-    owned(bpf(BPF_MAP_CREATE, &mut attributes)?)
-}
-
-fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = bpf(BPF_MAP_CREATE, &mut attributes)?;
     let fd = i32::try_from(fd).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     // SAFETY: the kernel has just given us this descriptor and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

@@ -11,6 +11,5 @@ mod reader;
 mod sightings;
 mod writer;
 
-pub use open::DEFAULT_DATABASE;
 pub use reader::Reader;
 pub use writer::{Appended, Writer};

@@ -125,6 +125,20 @@ impl Writer {
         Ok(latest.map(i64::cast_unsigned))
     }
 
+    /// The tables of a boot (or of a replayed capture) that have drains in the journal.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn table_ids(&self, boot_id: &str) -> anyhow::Result<Vec<u64>> {
+        let read = || {
+            self.db
+                .prepare_cached("SELECT table_id FROM origin WHERE boot_id = ? ORDER BY table_id")?
+                .query_map([boot_id], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))?
+                .collect::<rusqlite::Result<_>>()
+        };
+        read().context("look up the tables in the journal")
+    }
+
     /// Gives a device the user's own name for it, or takes that away. A device never seen may be given one.
     ///
     /// # Errors
@@ -171,6 +185,10 @@ fn append(
             .execute([name, alias])?;
     }
     let missed = late::apply(&tx, ids, late_names)?;
+    if missed > 0 {
+        let counter = "late_names_missed".to_owned();
+        store_ledger(&tx, id, &[LedgerLine { counter, packets: missed, bytes: None }])?;
+    }
     tx.commit()?;
     Ok(Some(missed))
 }

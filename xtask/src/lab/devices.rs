@@ -7,7 +7,7 @@ use crate::tool;
 use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How a device is plugged in.
@@ -104,19 +104,15 @@ impl DeviceSpec {
     }
 
     fn get_addresses(self, run: &Run, namespace: &Namespace) -> Result<(Ipv4Addr, Ipv6Addr)> {
-        let Self { interface, hostname, vendor_class, .. } = self;
-        let script = run.directory().join(format!("{}-lease", self.role));
-        write_program(&script, LEASE_SCRIPT)?;
+        let Self { interface, .. } = self;
+        write_program(&self.lease_script(run), LEASE_SCRIPT)?;
         let etc = etc_directory_of(namespace);
         fs::create_dir_all(&etc).with_context(|| format!("make the directory {}", etc.display()))?;
         let hosts = etc.join("hosts");
         fs::write(&hosts, "127.0.0.1 localhost\n").with_context(|| format!("write {}", hosts.display()))?;
 
         namespace.ip(&format!("link set lo up\nlink set {interface} up\n"))?;
-        let mut client = tool::command("busybox", ["udhcpc", "-f", "-q", "-n", "-t", "10", "-T", "1"]);
-        client.args(["-i", interface, "-V", vendor_class, "-x", &format!("hostname:{hostname}"), "-s"]);
-        client.arg(&script).env("RESOLV_CONF", etc.join("resolv.conf"));
-        namespace.run(&mut client)?;
+        self.lease(run, namespace)?;
 
         let shown =
             namespace.run(&mut tool::command("ip", ["-4", "-o", "addr", "show", "dev", interface]))?;
@@ -124,6 +120,34 @@ impl DeviceSpec {
         let addr_v4 = addr_v4.and_then(|a| a.split('/').next()).and_then(|a| a.parse().ok());
         let addr_v4 = addr_v4.with_context(|| format!("no lease from {GATEWAY_ADDR_V4}: {shown}"))?;
         Ok((addr_v4, namespace.inside(|| wait_for_global_v6(interface))?))
+    }
+}
+
+impl DeviceSpec {
+    fn lease_script(self, run: &Run) -> PathBuf {
+        run.directory().join(format!("{}-lease", self.role))
+    }
+
+    /// Asks the gateway's DHCP server for the lease, as a device does whenever it comes home.
+    fn lease(self, run: &Run, namespace: &Namespace) -> Result<()> {
+        let Self { interface, hostname, vendor_class, .. } = self;
+        let mut client = tool::command("busybox", ["udhcpc", "-f", "-q", "-n", "-t", "10", "-T", "1"]);
+        client.args(["-i", interface, "-V", vendor_class, "-x", &format!("hostname:{hostname}"), "-s"]);
+        client
+            .arg(self.lease_script(run))
+            .env("RESOLV_CONF", etc_directory_of(namespace).join("resolv.conf"));
+        namespace.run(&mut client).map(drop)
+    }
+}
+
+impl Device {
+    /// Comes home: asks for its lease again, telling its hostname and vendor class.
+    ///
+    /// # Errors
+    /// If the gateway grants none.
+    pub(crate) fn come_home(&self, run: &Run) -> Result<()> {
+        let Self { spec, namespace, .. } = self;
+        spec.lease(run, namespace).with_context(|| format!("let {} come home", spec.role))
     }
 }
 

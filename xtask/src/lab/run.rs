@@ -142,7 +142,10 @@ pub(crate) fn maker_of(name: &str) -> Option<(u32, &str)> {
 }
 
 /// Removes every run whose process is dead.
-fn clean_leftovers() -> Result<()> {
+///
+/// # Errors
+/// If something of it could not be removed.
+pub fn clean_leftovers() -> Result<()> {
     let mut names = names_in(Path::new(NAMES));
     names.extend(names_in(Path::new("/etc/netns")));
     for (directory, prefix) in [("/run", "telltale-lab-"), ("/sys/fs/bpf", "telltale-")] {

@@ -37,7 +37,7 @@ enum Trial {
 /// Runs every check of this module.
 pub(super) fn look() -> Vec<Check> {
     let version = KernelVersion::current().ok();
-    let caps = proc_file("/proc/self/status").as_deref().and_then(effective_caps);
+    let caps = caps();
     let has_caps = caps.is_some_and(|caps| missing_caps(caps).is_empty());
     let limit = proc_file("/proc/self/limits").as_deref().and_then(memlock_limit);
     let sysctl = proc_file("/proc/sys/net/core/bpf_jit_enable");
@@ -53,6 +53,16 @@ pub(super) fn look() -> Vec<Check> {
     ];
     checks.extend(version.and_then(|version| memlock(version, limit)));
     checks
+}
+
+/// The first thing about this machine (its kernel, our privileges) that keeps it from counting at all.
+pub(super) fn hindrance() -> Option<Check> {
+    let checks = [|| privileges(caps()), || kernel(KernelVersion::current().ok()), || bpf(&try_bpf(), true)];
+    checks.into_iter().map(|look| look()).find(|check| check.verdict == super::Verdict::Problem)
+}
+
+fn caps() -> Option<u64> {
+    proc_file("/proc/self/status").and_then(|status| effective_caps(&status))
 }
 
 fn proc_file(path: &str) -> Option<String> {

@@ -1,0 +1,174 @@
+//! The rings: exactly the samples that the library finds worth copying, and what happens when there is no room.
+
+use crate::{
+    agreement::runnable,
+    bench::{Bench, from_port, options, roomy, stay_on},
+    fixtures::{Fixture, named},
+    model::{Model, ModelSample},
+};
+use gateway_common::{KernelStat, SampleKind};
+use gateway_user::kernel::{Geometry, LoadOptions, SampleRing, Sampled};
+
+/// The least ring there is: a page.
+const PAGE: u32 = 4096;
+
+fn tiny_rings() -> LoadOptions {
+    options(Geometry { ring_names_bytes: PAGE, ring_hellos_bytes: PAGE, ..roomy() }, true)
+}
+
+/// Everything that waits in a ring, in the model's words.
+fn taken(ring: &mut SampleRing) -> Vec<ModelSample> {
+    let (mut samples, mut last_boot_ns) = (Vec::new(), 0);
+    let sampled = ring.take(u64::MAX, |header, snapshot| {
+        assert!(header.boot_ns > last_boot_ns, "samples come in order");
+        last_boot_ns = header.boot_ns;
+        // BPF_PROG_TEST_RUN lends the packet the loopback interface.
+        assert_eq!((header.ifindex, header.reserved), (1, [0; 6]));
+        assert_eq!(usize::from(header.captured_len), snapshot.len());
+        samples.push(ModelSample {
+            kind: header.kind,
+            direction: header.direction,
+            key: header.key,
+            wire_len: header.wire_len,
+            offsets: [header.l3_offset, header.l4_offset, header.payload_offset],
+            snapshot: snapshot.to_vec(),
+        });
+    });
+    assert_eq!(sampled, Sampled { samples: samples.len() as u64, broken: 0 });
+    samples
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn the_rings_hold_what_is_worth_copying_and_nothing_else() {
+    stay_on(0);
+    let mut bench = Bench::new("samples");
+    let (mut model, mut hello_count) = (Model::default(), 0);
+    for fixture in runnable() {
+        // Most TCP fixtures are one flow, of which only the first payload is looked at, until a drain.
+        if !Model::of([&fixture]).hellos.is_empty() {
+            hello_count += 1;
+            bench.drain();
+            model = Model::default();
+        }
+        bench.send(&fixture, 1);
+        model.count(&fixture);
+        let names = taken(&mut bench.kernel.names);
+        let hellos = taken(&mut bench.kernel.hellos);
+        assert_eq!(names, std::mem::take(&mut model.names), "{}", fixture.name);
+        assert_eq!(hellos, std::mem::take(&mut model.hellos), "{}", fixture.name);
+    }
+    assert_eq!(hello_count, 7, "hellos and requests among the fixtures");
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_hello_is_followed_to_its_end_and_no_further() {
+    const TLS: SampleKind = SampleKind::TLS;
+    const HTTP: SampleKind = SampleKind::HTTP;
+    let (syn, first, second) =
+        ("tcp4 syn with an option", "tls hello's first piece", "tls hello's second piece");
+    let (hello, data, request) = ("tls hello in one piece", "tls application data", "http request");
+    let cases: [(&[&str], &[SampleKind]); 12] = [
+        (&[syn, hello, data], &[TLS]),
+        (&[syn, "tcp4 syn and ack", "tcp acknowledgement in a padded frame", hello], &[TLS]),
+        (&[first, second], &[TLS, TLS]),
+        (&["tls hello in a super-packet", second], &[TLS]),
+        // The short piece is copied too, and does not use up the number of pieces.
+        (&[first, "five bytes of a request", second], &[TLS, TLS, TLS]),
+        // Whatever follows an unfinished hello is copied, seven pieces in all.
+        (&[first, data, data, data, data, data, data, data, data], &[TLS; 7]),
+        (&[request, request], &[HTTP]),
+        (&["http upload"], &[HTTP]),
+        (&[data, hello], &[]),
+        (&["tls server hello", hello], &[]),
+        // The ports are used again.
+        (&[data, syn, hello, data, syn, request], &[TLS, HTTP]),
+        // The peer's packets are nobody's hello.
+        (&["tls hello from the peer", "http answer", "tcp4 down", hello], &[TLS]),
+    ];
+    stay_on(0);
+    let mut bench = Bench::new("hellos");
+    for (at, (names, expected)) in cases.into_iter().enumerate() {
+        for name in names {
+            bench.send(&from_port(&named(name), 40_000 + at as u16), 1);
+        }
+        let kinds: Vec<SampleKind> = taken(&mut bench.kernel.hellos).into_iter().map(|s| s.kind).collect();
+        assert_eq!(kinds, expected, "{names:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_full_names_ring_drops_and_counts() {
+    stay_on(0);
+    let mut bench = Bench::with("full-names", &tiny_rings());
+    let question = named("dns question");
+    for round in 0..2 {
+        bench.send(&question, 200);
+        let waiting = taken(&mut bench.kernel.names).len() as u64;
+        // Header of the ring, header of the sample, 47 bytes of frame; in eights.
+        assert!((20..=4096 / 120).contains(&waiting), "round {round}: {waiting}");
+        let (flows, stats) = bench.drain();
+        assert_eq!(stats.get(KernelStat::NamesSampled), waiting);
+        assert_eq!(stats.get(KernelStat::NamesDropped), 200 - waiting);
+        assert_eq!(flows.values().map(|f| f.up_packets).sum::<u64>(), 200, "counted all the same");
+    }
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn a_full_hellos_ring_costs_a_packet_and_not_a_name() {
+    stay_on(0);
+    let mut bench = Bench::with("full-hellos", &tiny_rings());
+    let hello = named("tls hello in one piece");
+    let flow = |i: u16| from_port(&hello, 40_000 + i);
+    for i in 0..20 {
+        bench.send(&flow(i), 1);
+    }
+    let waiting = taken(&mut bench.kernel.hellos).len();
+    assert!((4..=6).contains(&waiting), "{waiting}");
+    // What found no room is sent again, and what did is not.
+    for i in 0..20 {
+        bench.send(&flow(i), 1);
+        let again = taken(&mut bench.kernel.hellos).len();
+        assert_eq!(again, usize::from(usize::from(i) >= waiting), "flow {i}");
+    }
+    let (_, stats) = bench.drain();
+    assert_eq!(stats.get(KernelStat::HellosSampled), 20);
+    assert_eq!(stats.get(KernelStat::HellosDropped), 20 - waiting as u64);
+
+    // In the middle of a hello: the second piece finds no room, so it is still the second piece that is sought.
+    let [first, second] =
+        ["tls hello's first piece", "tls hello's second piece"].map(|name| from_port(&named(name), 50_000));
+    bench.send(&first, 1);
+    for i in 0..4 {
+        bench.send(&from_port(&named("tls hello in one piece"), 51_000 + i), 1);
+    }
+    bench.send(&second, 3);
+    let (_, stats) = bench.drain();
+    assert_eq!(stats.get(KernelStat::HellosDropped), 3, "the pieces found no room");
+    taken(&mut bench.kernel.hellos);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn without_sampling_nothing_is_copied_and_all_is_counted() {
+    stay_on(0);
+    let mut bench = Bench::with("unsampled", &options(roomy(), false));
+    let fixtures: Vec<Fixture> = runnable();
+    for fixture in &fixtures {
+        bench.send(fixture, 1);
+    }
+    assert!(taken(&mut bench.kernel.names).is_empty() && taken(&mut bench.kernel.hellos).is_empty());
+    let (flows, stats) = bench.drain();
+    for stat in [
+        KernelStat::NamesSampled,
+        KernelStat::NamesDropped,
+        KernelStat::HellosSampled,
+        KernelStat::HellosDropped,
+    ] {
+        assert_eq!(stats.get(stat), 0, "{}", stat.name());
+    }
+    assert_eq!(flows, Model::of(&fixtures).counts().0);
+}
