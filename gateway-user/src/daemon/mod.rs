@@ -46,6 +46,8 @@ pub struct RunOptions {
     pub is_tcx_off: bool,
     /// Called after each step of a drain.
     pub watch: Option<Watch>,
+    /// Drain this often, whatever the configuration says: tests have no seconds to wait.
+    pub drain_every: Option<Duration>,
 }
 
 /// The daemon, ready to count.
@@ -57,6 +59,7 @@ pub struct Daemon {
     drainer: Drainer,
     ports: watch::Receiver<Discovery>,
     log: Option<KernelLogReader>,
+    stop: Stop,
     _hold: Hold,
 }
 
@@ -67,10 +70,11 @@ impl Daemon {
     /// # Errors
     /// Whatever a person must act on: no privileges, no BPF, no such interface, no database.
     pub async fn start(config: Config, mut options: RunOptions) -> anyhow::Result<Self> {
-        // The database first: without it there is no use in hooking anything.
+        // Alone before all: opening the database may bring it up to date, under the eyes of a daemon of an older
+        // version. Then the database: without it there is no use in hooking anything.
+        let hold = Hold::take(&config.pin_dir)?;
         let journal = Journal::open(&config.database)?;
         let ports = links::follow(config.interfaces.clone()).await?;
-        let hold = Hold::take(&config.pin_dir)?;
         let pins = PinDirectory::open(&config.pin_dir)?;
         let log = KernelLog::from_word(config.kernel_log.word()).unwrap_or_default();
         let load = LoadOptions { geometry: geometry_of(&config)?, wants_samples: config.sampling, log };
@@ -95,7 +99,10 @@ impl Daemon {
         let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
         let drainer = Drainer::new(pipeline, networks, journal, watch)?;
         let attachments = Attachments::new(options.is_tcx_off);
-        let mut daemon = Self { config, options, kernel, attachments, drainer, ports, log, _hold: hold };
+        // Before it says that it counts: whoever asks it to stop from then on is heard.
+        let stop = Stop::listen()?;
+        let mut daemon =
+            Self { config, options, kernel, attachments, drainer, ports, log, stop, _hold: hold };
         daemon.hook_ports()?;
         daemon.say_ready();
         daemon.take_samples(u64::MAX);
@@ -114,8 +121,8 @@ impl Daemon {
     /// # Errors
     /// When the last drain cannot be stored: its counts stay in the kernel for the next start.
     pub async fn run(mut self) -> anyhow::Result<()> {
-        let mut stop = Stop::listen()?;
         let every = Duration::from_secs(u64::from(self.config.drain_every_secs));
+        let every = self.options.drain_every.unwrap_or(every);
         let mut drain_time = interval_at(Instant::now() + every, every);
         drain_time.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut fill_time = interval_at(Instant::now() + FILL_CHECK_EVERY, FILL_CHECK_EVERY);
@@ -125,7 +132,7 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                () = stop.asked() => break,
+                () = self.stop.asked() => break,
                 changed = self.ports.changed() => {
                     changed.context("follow the network interfaces")?;
                     self.follow_ports();
@@ -149,13 +156,13 @@ impl Daemon {
                 () = KernelLogReader::flush(&mut self.log) => {}
             }
         }
-        self.stop().await
+        self.end().await
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
+    async fn end(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: draining once more");
         if self.options.detaches_at_exit {
-            self.attachments.detach_all(&self.kernel.pins);
+            self.attachments.detach_all(&self.kernel.pins)?;
         }
         self.drain().await.context("drain once more (the counts stay in the kernel for the next start)")?;
         if self.options.detaches_at_exit {
@@ -207,7 +214,7 @@ impl Daemon {
     fn hook_ports(&mut self) -> anyhow::Result<()> {
         let discovery = self.ports.borrow_and_update().clone();
         let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
-        Attachments::detach_others(&self.kernel.pins, &wanted)?;
+        Attachments::detach_where(&self.kernel.pins, |index| !wanted.contains(&index))?;
         self.kernel.tables.set_gateway_macs(&discovery.gateway_macs())?;
         let mut failure = None;
         for port in &discovery.ports {
@@ -236,8 +243,10 @@ impl Daemon {
             .map(|(index, name, _)| (index, name.to_owned()))
             .collect();
         for (index, name) in gone {
-            self.attachments.detach(&self.kernel.pins, index);
-            tracing::info!("{name} is no longer a LAN port");
+            match self.attachments.detach(&self.kernel.pins, index) {
+                Ok(()) => tracing::info!("{name} is no longer a LAN port"),
+                Err(error) => tracing::warn!("{name} is no longer a LAN port, but: {error:#}"),
+            }
         }
         for port in
             discovery.ports.iter().filter(|p| !self.attachments.has(p.index)).cloned().collect::<Vec<_>>()
@@ -290,7 +299,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     for note in notes {
         tracing::warn!("{note}");
     }
-    Attachments::detach_others(&pins, &BTreeSet::new())?;
+    Attachments::detach_where(&pins, |_| true)?;
     let mut drainer = Drainer::new(pipeline, networks, journal, Box::new(|_| {}))?;
     if kernel.tables.is_begun()? {
         let Kernel { names, hellos, tables, .. } = &mut kernel;

@@ -8,7 +8,7 @@ use gateway_common::map_name;
 use std::{
     fmt,
     hash::{BuildHasher, Hasher, RandomState},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// How much the kernel program says. Chosen at load: what is off is not even in the loaded program.
@@ -91,7 +91,9 @@ impl Kernel {
     pub fn load(pins: &PinDirectory, options: &LoadOptions) -> anyhow::Result<Loaded> {
         let LoadOptions { geometry, wants_samples, log } = options;
         let mut notes = Vec::new();
-        if let Found::Broken(why) = pins.check(geometry)? {
+        pins.remove_scrap()?;
+        let found = pins.check(geometry)?;
+        if let Found::Broken(why) = &found {
             notes.push(format!(
                 "pinned tables could not be used and are made anew; what they held is lost ({why})"
             ));
@@ -110,9 +112,14 @@ impl Kernel {
                 pins.remove(&path)?;
             }
         }
-        let mut ebpf = load_object(pins, geometry, *wants_samples, *log)?;
+        let is_new = found != Found::Whole;
+        let directory = if is_new { pins.scrap(geometry) } else { pins.maps(geometry) };
+        let mut ebpf = load_object(&directory, geometry, *wants_samples, *log)?;
         for name in [map_name::PROGRAM_INGRESS, map_name::PROGRAM_EGRESS] {
             program(&mut ebpf, name)?.load().with_context(|| format!("load the kernel program {name}"))?;
+        }
+        if is_new {
+            pins.keep_scrap(geometry)?;
         }
         let kernel = Self {
             ebpf,
@@ -147,13 +154,12 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a 
 }
 
 fn load_object(
-    pins: &PinDirectory,
+    directory: &Path,
     geometry: &Geometry,
     wants_samples: bool,
     log: KernelLog,
 ) -> anyhow::Result<Ebpf> {
-    let directory = pins.maps(geometry);
-    std::fs::create_dir_all(&directory).with_context(|| format!("make {}", directory.display()))?;
+    std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
     // Kernels before 5.11 charge maps to this limit; later ones do not look at it.
     let _ = nix::sys::resource::setrlimit(
         nix::sys::resource::Resource::RLIMIT_MEMLOCK,
