@@ -17,10 +17,14 @@ use gateway_common::map_name;
 use nix::net::if_::if_indextoname;
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-/// The filter's place, the same on every run so that a daemon finds its own: first in order, and a handle that
-/// nobody picks by chance.
+/// The filter's place in order: first.
 const PRIORITY: u16 = 1;
-const HANDLE: TcHandle = TcHandle::new(0, 0x7e11);
+
+/// The filter's handle: the same on every run, so that a daemon finds its own, and another one for another pin
+/// directory, so that two daemons on one port do not take each other's.
+fn handle_of(pins: &PinDirectory) -> TcHandle {
+    TcHandle::new(0, 0x4000 | (pins.name_hash() as u16 & 0x3fff))
+}
 
 /// By what means a port is hooked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -100,6 +104,24 @@ impl Attachments {
         Ok(kind)
     }
 
+    /// Is this port hooked, and are its hooks still where they were put? Others may have removed them.
+    pub fn is_in_place(&self, kernel: &mut Kernel, index: u32) -> bool {
+        let Some((_, kind)) = self.ports.get(&index) else { return false };
+        let Ok(name) = if_indextoname(index) else { return false };
+        let name = name.to_string_lossy();
+        let Kernel { ebpf, pins, .. } = kernel;
+        HOOKS.into_iter().all(|(_, attach_type, program_name)| {
+            let Ok(program) = program(ebpf, program_name) else { return false };
+            match kind {
+                HookKind::Tcx => program.info().is_ok_and(|own| {
+                    let attached = SchedClassifier::query_tcx(&name, attach_type);
+                    attached.is_ok_and(|(_, programs)| programs.iter().any(|p| p.id() == own.id()))
+                }),
+                HookKind::Clsact => swap_filter(program, &name, attach_type, handle_of(pins)).is_ok(),
+            }
+        })
+    }
+
     /// Unhooks a port, which may be gone already.
     ///
     /// # Errors
@@ -117,7 +139,7 @@ impl Attachments {
     pub fn detach_where(pins: &PinDirectory, is_meant: impl Fn(u32) -> bool) -> anyhow::Result<()> {
         for (index, pin) in pins.links()?.into_iter().filter(|(index, _)| is_meant(*index)) {
             if pin.is_dir() {
-                remove_filters(index);
+                remove_filters(pins, index);
                 fs::remove_dir(&pin)
             } else {
                 remove_link(&pin)
@@ -154,10 +176,11 @@ fn remove_links(pins: &PinDirectory, index: u32) -> anyhow::Result<bool> {
 }
 
 /// Removes our filters from an interface. Where there are none, or no interface, that is what is wanted.
-fn remove_filters(index: u32) {
+fn remove_filters(pins: &PinDirectory, index: u32) {
     let Ok(name) = if_indextoname(index) else { return };
     for (_, attach_type, _) in HOOKS {
-        let own = SchedClassifierLink::attached(&name.to_string_lossy(), attach_type, PRIORITY, HANDLE, None);
+        let handle = handle_of(pins);
+        let own = SchedClassifierLink::attached(&name.to_string_lossy(), attach_type, PRIORITY, handle, None);
         // Dropping a link detaches it.
         drop(own);
     }
@@ -229,30 +252,47 @@ fn attach_clsact(ebpf: &mut Ebpf, pins: &PinDirectory, index: u32, name: &str) -
     {
         return Err(error).with_context(|| format!("make {}", mark.display()));
     }
-    if let Err(error) = attach_filters(ebpf, name) {
+    if let Err(error) = attach_filters(ebpf, pins, name) {
         // Half a port would count half the truth.
-        remove_filters(index);
+        remove_filters(pins, index);
         fs::remove_dir(&mark).with_context(|| format!("remove {}", mark.display()))?;
         return Err(error);
     }
     Ok(())
 }
 
-fn attach_filters(ebpf: &mut Ebpf, name: &str) -> anyhow::Result<()> {
+fn attach_filters(ebpf: &mut Ebpf, pins: &PinDirectory, name: &str) -> anyhow::Result<()> {
+    let handle = handle_of(pins);
     for (word, attach_type, program_name) in HOOKS {
         let program = program(ebpf, program_name)?;
-        let own = SchedClassifierLink::attached(name, attach_type, PRIORITY, HANDLE, None)?;
-        // Replaces the program of the filter from before; fails if there is none.
-        let id = program.attach_to_link(own).or_else(|_| {
-            let options = NlOptions { priority: PRIORITY, handle: HANDLE, classid: None };
-            program.attach_with_options(name, attach_type, TcAttachOptions::Netlink(options))
-        });
-        let link = id.and_then(|id| program.take_link(id));
-        let link = link.with_context(|| format!("attach to {word} of {name} by clsact"))?;
-        // Dropping the link would remove the filter, which is to outlive us.
-        std::mem::forget(link);
+        swap_filter(program, name, attach_type, handle)
+            .or_else(|_| {
+                let options = NlOptions { priority: PRIORITY, handle, classid: None };
+                let id = program.attach_with_options(name, attach_type, TcAttachOptions::Netlink(options))?;
+                keep(program.take_link(id)?);
+                Ok::<_, anyhow::Error>(())
+            })
+            .with_context(|| format!("attach to {word} of {name} by clsact"))?;
     }
     Ok(())
+}
+
+/// Replaces the program of our filter from before; fails if there is none.
+fn swap_filter(
+    program: &mut SchedClassifier,
+    name: &str,
+    attach_type: TcAttachType,
+    handle: TcHandle,
+) -> anyhow::Result<()> {
+    let own = SchedClassifierLink::attached(name, attach_type, PRIORITY, handle, None)?;
+    let id = program.attach_to_link(own)?;
+    keep(program.take_link(id)?);
+    Ok(())
+}
+
+/// A filter is to outlive us; dropping its link would remove it.
+fn keep(link: SchedClassifierLink) {
+    std::mem::forget(link);
 }
 
 fn is_there_already(error: &TcError) -> bool {

@@ -74,7 +74,7 @@ fn real_path(path: &Path) -> PathBuf {
 }
 
 /// FNV-1a: only has to tell a few directories apart.
-fn name_hash(path: &Path) -> u64 {
+pub(super) fn name_hash(path: &Path) -> u64 {
     path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -58,6 +58,12 @@ impl PinDirectory {
         Ok(Self { root: root.to_owned() })
     }
 
+    /// A number that tells this directory from others.
+    #[must_use]
+    pub fn name_hash(&self) -> u64 {
+        super::hold::name_hash(&self.root)
+    }
+
     /// Where a set of maps of this shape is pinned.
     #[must_use]
     pub fn maps(&self, geometry: &Geometry) -> PathBuf {
