@@ -103,7 +103,13 @@ impl Kernel {
         for (path, shape) in pins.others(geometry)? {
             let tables = shape.filter(|g| pins.check(g).is_ok_and(|f| f == Found::Whole));
             if let Some(shape) = tables {
-                left_over.push((path, Tables::open(shape, pins.open_tables(&shape)?)?));
+                let tables = Tables::open(shape, pins.open_tables(&shape)?)?;
+                if tables.is_begun()? {
+                    left_over.push((path, tables));
+                } else {
+                    // Made by somebody who was killed, or only came to detach: nothing was ever counted into it.
+                    pins.remove(&path)?;
+                }
             } else {
                 notes.push(format!(
                     "tables were found that cannot be read, of another version of telltale or broken; what they held since their last drain is lost ({})",

@@ -7,6 +7,7 @@ use super::load::Dice;
 use super::tables::Pinned;
 use super::{alone, kills::settle};
 use gateway_user::daemon::Step;
+use gateway_user::kernel::{Geometry, Kernel, KernelLog, LoadOptions, PinDirectory};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -72,6 +73,33 @@ fn an_upgrade_brings_tables_of_another_size() {
         let sized = of_size(16 << (life % 3));
         Daemon::start(&house, &sized.dying_at(step, 1)).wait_killed_at(step);
     }
+    settle(&mut house, &job);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn tables_that_were_made_and_never_used_are_in_nobodys_way() {
+    let _one = alone();
+    let mut house = House::new();
+    let job = Job::new(&house);
+    Daemon::start_ready(&house, &job).stop();
+    house.begin_load();
+    // As an upgraded daemon leaves them that is killed before it hooks anything.
+    let geometry = Geometry {
+        cpus: Geometry::possible_cpus().unwrap(),
+        fast_slots: 256,
+        coarse_cells: 64,
+        exact_entries: 128,
+        ring_names_bytes: 1 << 16,
+        ring_hellos_bytes: 1 << 16,
+    };
+    let pins = PinDirectory::open(&house.pin_dir).unwrap();
+    let options = LoadOptions { geometry, wants_samples: true, log: KernelLog::default() };
+    drop(Kernel::load(&pins, &options).unwrap());
+    assert!(pins.maps(&geometry).exists());
+    let ended = Daemon::start_ready(&house, &job).stop();
+    assert!(ended.lines_with("lost").is_empty(), "{:?}", ended.said);
+    assert!(!pins.maps(&geometry).exists());
     settle(&mut house, &job);
 }
 
