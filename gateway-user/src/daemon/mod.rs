@@ -167,6 +167,7 @@ impl Daemon {
 
     async fn end(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: draining once more");
+        self.look_after_hooks();
         if self.options.detaches_at_exit {
             self.attachments.detach_all(&self.kernel.pins)?;
         }
@@ -186,7 +187,6 @@ impl Daemon {
 
     /// One drain: the samples of the interval are learned from before its rows are made.
     async fn drain(&mut self) -> anyhow::Result<()> {
-        self.look_after_hooks();
         let quiet = self.drainer.turn(&mut self.kernel.tables).await?;
         self.take_waiting_samples();
         self.drainer.finish(&mut self.kernel.tables, quiet).await?;
@@ -196,6 +196,7 @@ impl Daemon {
 
     /// Says a failure once, and again only when it is another one: a full disk must not fill the log too.
     async fn drain_or_say(&mut self) {
+        self.look_after_hooks();
         match self.drain().await {
             Ok(()) => self.said = None,
             Err(error) => {
