@@ -2,9 +2,10 @@
 
 use crate::store::{Appended, Writer};
 use anyhow::Context;
-use gateway_core::row::{Batch, EpochId};
+use gateway_core::row::{Batch, EpochId, LedgerLine};
 use std::{
-    path::Path,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -32,11 +33,11 @@ impl Journal {
     /// # Errors
     /// When the database cannot be opened.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let writer = Writer::open(path)?;
+        let place = Place::open(path)?;
         let (requests, inbox) = mpsc::sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || serve(writer, &inbox))
+            .spawn(move || serve(place, &inbox))
             .context("start the database thread")?;
         Ok(Self { requests, thread })
     }
@@ -88,21 +89,67 @@ impl Journal {
     }
 }
 
-fn serve(mut writer: Writer, inbox: &mpsc::Receiver<Request>) {
+/// The database and the file it is in.
+struct Place {
+    path: PathBuf,
+    /// Device and inode: tells whether the path still leads to the file that is open.
+    file: (u64, u64),
+    writer: Writer,
+    tables_date: Option<String>,
+}
+
+impl Place {
+    fn open(path: &Path) -> anyhow::Result<Self> {
+        let writer = Writer::open(path)?;
+        let file = file_at(path).with_context(|| format!("look at the database {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file, writer, tables_date: None })
+    }
+
+    /// Opens the database anew if somebody removed or replaced the file: what is written to one that has no name
+    /// is lost. True if that was so.
+    fn follow_file(&mut self) -> anyhow::Result<bool> {
+        if file_at(&self.path).is_ok_and(|file| file == self.file) {
+            return Ok(false);
+        }
+        let mut fresh = Self::open(&self.path)?;
+        fresh.writer.set_tables_date(self.tables_date.as_deref());
+        fresh.tables_date = self.tables_date.take();
+        *self = fresh;
+        tracing::warn!("{} was removed or replaced; it goes on in a new one", self.path.display());
+        Ok(true)
+    }
+
+    fn append(&mut self, batch: &Arc<Batch>) -> anyhow::Result<Appended> {
+        if !self.follow_file()? {
+            return self.writer.append(batch);
+        }
+        let mut batch = Batch::clone(batch);
+        batch.ledger.push(LedgerLine { counter: "database_replaced".to_owned(), packets: 1, bytes: None });
+        batch.ledger.sort();
+        self.writer.append(&batch)
+    }
+}
+
+fn file_at(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+fn serve(mut place: Place, inbox: &mpsc::Receiver<Request>) {
     // An asker that went away needs no answer.
     while let Ok(request) = inbox.recv() {
         match request {
             Request::Append(batch, reply) => {
-                let _ = reply.send(writer.append(&batch));
+                let _ = reply.send(place.append(&batch));
             }
             Request::IsDrained(epoch, reply) => {
-                let _ = reply.send(writer.is_drained(&epoch));
+                let _ = reply.send(place.writer.is_drained(&epoch));
             }
             Request::LastEpoch(boot_id, table_id, reply) => {
-                let _ = reply.send(writer.last_epoch(&boot_id, table_id));
+                let _ = reply.send(place.writer.last_epoch(&boot_id, table_id));
             }
             Request::SetTablesDate(date, reply) => {
-                writer.set_tables_date((!date.is_empty()).then_some(date.as_str()));
+                place.tables_date = (!date.is_empty()).then_some(date);
+                place.writer.set_tables_date(place.tables_date.as_deref());
                 let _ = reply.send(());
             }
         }

@@ -182,6 +182,34 @@ fn intervals_from_before_the_clock_was_set_are_dated_later() {
 }
 
 #[test]
+fn a_calendar_that_was_behind_is_put_right_and_one_that_is_nudged_is_left() {
+    const SECOND: i64 = 1_000_000_000;
+    // The first two intervals were dated by the time of the last shutdown; then NTP answered.
+    let behind_by = |batch: &Batch, ns: i64| {
+        let mut batch = batch.clone();
+        batch.interval.began_at.0 -= ns;
+        batch.interval.ended_at.0 -= ns;
+        batch
+    };
+    let dates = |store: &Store| -> Vec<_> {
+        store.reader().counted(TimeRange::EVER).unwrap().iter().map(|c| c.range.since).collect()
+    };
+    let rightly = [batch(1), batch(2), batch(3)];
+    let hour = 3600 * SECOND;
+    let [first, second, third] = &rightly;
+    let store = Store::with(&[behind_by(first, hour), behind_by(second, hour), third.clone()]);
+    assert_eq!(dates(&store), rightly.each_ref().map(|b| b.interval.began_at));
+    // A step of two seconds, or one back, moves nothing that is written.
+    for step in [2 * SECOND, -hour] {
+        let nudged = behind_by(first, step);
+        let store = Store::with(&[nudged.clone(), second.clone()]);
+        let mut written = [nudged.interval.began_at, second.interval.began_at];
+        written.sort();
+        assert_eq!(dates(&store), written);
+    }
+}
+
+#[test]
 fn networks_and_their_date_follow_the_tables() {
     let mut store = Store::new();
     store.writer.set_tables_date(Some("2026-10"));

@@ -15,7 +15,7 @@ use gateway_core::{
     pipeline::Pipeline,
     row::{Batch, EpochId, Interval, LedgerLine},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The steps of a drain, each named when it is done.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -46,6 +46,8 @@ pub struct Drainer {
     watch: Watch,
     /// An interval that could not be written yet; its counts are still in the quiet buffer too.
     unwritten: Option<(EpochId, Arc<Batch>)>,
+    /// Events of the interval that is running, for its ledger.
+    events: BTreeMap<&'static str, u64>,
 }
 
 impl Drainer {
@@ -60,7 +62,23 @@ impl Drainer {
         watch: Watch,
     ) -> anyhow::Result<Self> {
         let (grace, boot_id) = (GracePeriod::choose()?, clock::boot_id()?);
-        Ok(Self { pipeline, networks, journal, grace, boot_id, watch, unwritten: None })
+        Ok(Self {
+            pipeline,
+            networks,
+            journal,
+            grace,
+            boot_id,
+            watch,
+            unwritten: None,
+            events: BTreeMap::new(),
+        })
+    }
+
+    /// Adds events to the ledger of the interval that is running.
+    pub fn note(&mut self, counter: &'static str, count: u64) {
+        if count > 0 {
+            *self.events.entry(counter).or_default() += count;
+        }
     }
 
     /// Turns the kernel to a clean buffer and waits until the other one stands still. A buffer that an earlier
@@ -125,8 +143,11 @@ impl Drainer {
             let packets = imbalance.seen_packets.abs_diff(imbalance.accounted_packets);
             let bytes = Some(imbalance.seen_bytes.abs_diff(imbalance.accounted_bytes));
             batch.ledger.push(LedgerLine { counter: "imbalance".to_owned(), packets, bytes });
-            batch.ledger.sort();
         }
+        for (counter, packets) in std::mem::take(&mut self.events) {
+            batch.ledger.push(LedgerLine { counter: counter.to_owned(), packets, bytes: None });
+        }
+        batch.ledger.sort();
         tracing::debug!(
             "interval {}: {} rows, {} bytes",
             quiet.epoch,

@@ -5,6 +5,7 @@
 //! asked, leaves the hooks counting: the next start takes over what they counted meanwhile.
 
 mod drain;
+mod ports;
 
 pub use drain::{Drainer, Step, Watch};
 
@@ -21,8 +22,9 @@ use crate::{
 };
 use anyhow::Context;
 use aya_log::EbpfLogger;
+use gateway_common::SampleHeader;
 use gateway_core::pipeline::{Pipeline, PipelineConfig};
-use std::{collections::BTreeSet, os::fd::OwnedFd, time::Duration};
+use std::{os::fd::OwnedFd, time::Duration};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
@@ -46,6 +48,8 @@ pub struct RunOptions {
     pub is_tcx_off: bool,
     /// Called after each step of a drain.
     pub watch: Option<Watch>,
+    /// Drain this often, whatever the configuration says: tests have no seconds to wait.
+    pub drain_every: Option<Duration>,
 }
 
 /// The daemon, ready to count.
@@ -57,6 +61,9 @@ pub struct Daemon {
     drainer: Drainer,
     ports: watch::Receiver<Discovery>,
     log: Option<KernelLogReader>,
+    stop: Stop,
+    /// The failure that was said last, until a drain succeeds.
+    said: Option<String>,
     _hold: Hold,
 }
 
@@ -67,10 +74,11 @@ impl Daemon {
     /// # Errors
     /// Whatever a person must act on: no privileges, no BPF, no such interface, no database.
     pub async fn start(config: Config, mut options: RunOptions) -> anyhow::Result<Self> {
-        // The database first: without it there is no use in hooking anything.
+        // Alone before all: opening the database may bring it up to date, under the eyes of a daemon of an older
+        // version. Then the database: without it there is no use in hooking anything.
+        let hold = Hold::take(&config.pin_dir)?;
         let journal = Journal::open(&config.database)?;
         let ports = links::follow(config.interfaces.clone()).await?;
-        let hold = Hold::take(&config.pin_dir)?;
         let pins = PinDirectory::open(&config.pin_dir)?;
         let log = KernelLog::from_word(config.kernel_log.word()).unwrap_or_default();
         let load = LoadOptions { geometry: geometry_of(&config)?, wants_samples: config.sampling, log };
@@ -95,10 +103,13 @@ impl Daemon {
         let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
         let drainer = Drainer::new(pipeline, networks, journal, watch)?;
         let attachments = Attachments::new(options.is_tcx_off);
-        let mut daemon = Self { config, options, kernel, attachments, drainer, ports, log, _hold: hold };
+        // Before it says that it counts: whoever asks it to stop from then on is heard.
+        let stop = Stop::listen()?;
+        let mut daemon =
+            Self { config, options, kernel, attachments, drainer, ports, log, stop, said: None, _hold: hold };
         daemon.hook_ports()?;
         daemon.say_ready();
-        daemon.take_samples(u64::MAX);
+        daemon.take_waiting_samples();
         daemon.drainer.finish_left_over(&mut daemon.kernel.tables).await?;
         for (path, mut tables) in left_over {
             drain_whole(&mut daemon.drainer, &mut tables).await?;
@@ -114,8 +125,8 @@ impl Daemon {
     /// # Errors
     /// When the last drain cannot be stored: its counts stay in the kernel for the next start.
     pub async fn run(mut self) -> anyhow::Result<()> {
-        let mut stop = Stop::listen()?;
         let every = Duration::from_secs(u64::from(self.config.drain_every_secs));
+        let every = self.options.drain_every.unwrap_or(every);
         let mut drain_time = interval_at(Instant::now() + every, every);
         drain_time.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut fill_time = interval_at(Instant::now() + FILL_CHECK_EVERY, FILL_CHECK_EVERY);
@@ -125,7 +136,7 @@ impl Daemon {
         loop {
             tokio::select! {
                 biased;
-                () = stop.asked() => break,
+                () = self.stop.asked() => break,
                 changed = self.ports.changed() => {
                     changed.context("follow the network interfaces")?;
                     self.follow_ports();
@@ -134,8 +145,10 @@ impl Daemon {
                 _ = fill_time.tick() => if self.kernel.tables.fill() > FILL_TO_DRAIN {
                     self.drain_or_say().await;
                 },
+                // Both rings at every turn: a flood in one must not starve the other.
                 ready = names.readable() => {
                     let mut ready = ready.context("wait for samples")?;
+                    self.take_hellos(SAMPLES_PER_TURN);
                     if self.take_names(SAMPLES_PER_TURN) < SAMPLES_PER_TURN {
                         ready.clear_ready();
                     }
@@ -149,13 +162,14 @@ impl Daemon {
                 () = KernelLogReader::flush(&mut self.log) => {}
             }
         }
-        self.stop().await
+        self.end().await
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
+    async fn end(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: draining once more");
+        self.look_after_hooks();
         if self.options.detaches_at_exit {
-            self.attachments.detach_all(&self.kernel.pins);
+            self.attachments.detach_all(&self.kernel.pins)?;
         }
         self.drain().await.context("drain once more (the counts stay in the kernel for the next start)")?;
         if self.options.detaches_at_exit {
@@ -174,95 +188,50 @@ impl Daemon {
     /// One drain: the samples of the interval are learned from before its rows are made.
     async fn drain(&mut self) -> anyhow::Result<()> {
         let quiet = self.drainer.turn(&mut self.kernel.tables).await?;
-        self.take_samples(u64::MAX);
+        self.take_waiting_samples();
         self.drainer.finish(&mut self.kernel.tables, quiet).await?;
         return_free_memory();
         Ok(())
     }
 
+    /// Says a failure once, and again only when it is another one: a full disk must not fill the log too.
     async fn drain_or_say(&mut self) {
-        if let Err(error) = self.drain().await {
-            tracing::error!("{error:#}; nothing is lost yet, it is tried again at the next drain");
+        self.look_after_hooks();
+        match self.drain().await {
+            Ok(()) => self.said = None,
+            Err(error) => {
+                let words = format!("{error:#}");
+                if self.said.as_ref() != Some(&words) {
+                    tracing::error!(
+                        "{words}; every byte is still counted and it is tried again at each drain, but peers are lost once the tables are full"
+                    );
+                    self.said = Some(words);
+                }
+            }
         }
     }
 
-    fn take_samples(&mut self, limit: u64) {
-        self.take_names(limit);
-        self.take_hellos(limit);
+    /// Takes what waits in both rings now. A producer that is faster than this daemon cannot keep it here: no more
+    /// is taken than the rings can hold.
+    fn take_waiting_samples(&mut self) {
+        let Geometry { ring_names_bytes, ring_hellos_bytes, .. } = self.kernel.tables.geometry();
+        let most = |ring_bytes: u32| u64::from(ring_bytes) / size_of::<SampleHeader>() as u64;
+        self.take_names(most(ring_names_bytes));
+        self.take_hellos(most(ring_hellos_bytes));
     }
 
     fn take_names(&mut self, limit: u64) -> u64 {
         let Self { kernel, drainer, .. } = self;
         let taken = kernel.names.take(limit, |header, bytes| drainer.pipeline.handle_sample(header, bytes));
+        drainer.note("samples_broken", taken.broken);
         taken.samples + taken.broken
     }
 
     fn take_hellos(&mut self, limit: u64) -> u64 {
         let Self { kernel, drainer, .. } = self;
         let taken = kernel.hellos.take(limit, |header, bytes| drainer.pipeline.handle_sample(header, bytes));
+        drainer.note("samples_broken", taken.broken);
         taken.samples + taken.broken
-    }
-
-    /// The first hooking: also lets go of ports that an earlier daemon had and this one is not to have.
-    fn hook_ports(&mut self) -> anyhow::Result<()> {
-        let discovery = self.ports.borrow_and_update().clone();
-        let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
-        Attachments::detach_others(&self.kernel.pins, &wanted)?;
-        self.kernel.tables.set_gateway_macs(&discovery.gateway_macs())?;
-        let mut failure = None;
-        for port in &discovery.ports {
-            if let Err(error) = self.attachments.attach(&mut self.kernel, port.index, &port.name) {
-                tracing::warn!("{error:#}");
-                failure = Some(error);
-            }
-        }
-        match failure {
-            Some(error) if self.attachments.ports().next().is_none() => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Hooks what came, lets go of what went.
-    fn follow_ports(&mut self) {
-        let discovery = self.ports.borrow_and_update().clone();
-        if let Err(error) = self.kernel.tables.set_gateway_macs(&discovery.gateway_macs()) {
-            tracing::error!("{error:#}; the addresses from before stay in force");
-        }
-        let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
-        let gone: Vec<(u32, String)> = self
-            .attachments
-            .ports()
-            .filter(|(index, ..)| !wanted.contains(index))
-            .map(|(index, name, _)| (index, name.to_owned()))
-            .collect();
-        for (index, name) in gone {
-            self.attachments.detach(&self.kernel.pins, index);
-            tracing::info!("{name} is no longer a LAN port");
-        }
-        for port in
-            discovery.ports.iter().filter(|p| !self.attachments.has(p.index)).cloned().collect::<Vec<_>>()
-        {
-            match self.attachments.attach(&mut self.kernel, port.index, &port.name) {
-                Ok(kind) => tracing::info!("counting on {} too ({}; {})", port.name, kind.word(), port.why),
-                Err(error) => tracing::warn!("{error:#}"),
-            }
-        }
-    }
-
-    fn say_ready(&self) {
-        let ports: Vec<String> =
-            self.attachments.ports().map(|(_, name, kind)| format!("{name} ({})", kind.word())).collect();
-        let (every, database) = (self.config.drain_every_secs, self.config.database.display());
-        if ports.is_empty() {
-            let passed_over: Vec<String> =
-                self.ports.borrow().passed_over.iter().map(|(name, why)| format!("{name}: {why}")).collect();
-            tracing::warn!(
-                "counting on nothing yet: no LAN interface was found ({}); waiting for one to come up",
-                if passed_over.is_empty() { "there is none".to_owned() } else { passed_over.join("; ") }
-            );
-        } else {
-            tracing::info!("counting on {}; draining every {every} s into {database}", ports.join(", "));
-        }
     }
 }
 
@@ -290,7 +259,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     for note in notes {
         tracing::warn!("{note}");
     }
-    Attachments::detach_others(&pins, &BTreeSet::new())?;
+    Attachments::detach_where(&pins, |_| true)?;
     let mut drainer = Drainer::new(pipeline, networks, journal, Box::new(|_| {}))?;
     if kernel.tables.is_begun()? {
         let Kernel { names, hellos, tables, .. } = &mut kernel;

@@ -8,7 +8,7 @@ use gateway_common::map_name;
 use std::{
     fmt,
     hash::{BuildHasher, Hasher, RandomState},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// How much the kernel program says. Chosen at load: what is off is not even in the loaded program.
@@ -91,7 +91,9 @@ impl Kernel {
     pub fn load(pins: &PinDirectory, options: &LoadOptions) -> anyhow::Result<Loaded> {
         let LoadOptions { geometry, wants_samples, log } = options;
         let mut notes = Vec::new();
-        if let Found::Broken(why) = pins.check(geometry)? {
+        pins.remove_scrap()?;
+        let found = pins.check(geometry)?;
+        if let Found::Broken(why) = &found {
             notes.push(format!(
                 "pinned tables could not be used and are made anew; what they held is lost ({why})"
             ));
@@ -101,7 +103,13 @@ impl Kernel {
         for (path, shape) in pins.others(geometry)? {
             let tables = shape.filter(|g| pins.check(g).is_ok_and(|f| f == Found::Whole));
             if let Some(shape) = tables {
-                left_over.push((path, Tables::open(shape, pins.open_tables(&shape)?)?));
+                let tables = Tables::open(shape, pins.open_tables(&shape)?)?;
+                if tables.is_begun()? {
+                    left_over.push((path, tables));
+                } else {
+                    // Made by somebody who was killed, or only came to detach: nothing was ever counted into it.
+                    pins.remove(&path)?;
+                }
             } else {
                 notes.push(format!(
                     "tables were found that cannot be read, of another version of telltale or broken; what they held since their last drain is lost ({})",
@@ -110,9 +118,14 @@ impl Kernel {
                 pins.remove(&path)?;
             }
         }
-        let mut ebpf = load_object(pins, geometry, *wants_samples, *log)?;
+        let is_new = found != Found::Whole;
+        let directory = if is_new { pins.scrap(geometry) } else { pins.maps(geometry) };
+        let mut ebpf = load_object(&directory, geometry, *wants_samples, *log)?;
         for name in [map_name::PROGRAM_INGRESS, map_name::PROGRAM_EGRESS] {
             program(&mut ebpf, name)?.load().with_context(|| format!("load the kernel program {name}"))?;
+        }
+        if is_new {
+            pins.keep_scrap(geometry)?;
         }
         let kernel = Self {
             ebpf,
@@ -147,13 +160,12 @@ pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> anyhow::Result<&'a 
 }
 
 fn load_object(
-    pins: &PinDirectory,
+    directory: &Path,
     geometry: &Geometry,
     wants_samples: bool,
     log: KernelLog,
 ) -> anyhow::Result<Ebpf> {
-    let directory = pins.maps(geometry);
-    std::fs::create_dir_all(&directory).with_context(|| format!("make {}", directory.display()))?;
+    std::fs::create_dir_all(directory).with_context(|| format!("make {}", directory.display()))?;
     // Kernels before 5.11 charge maps to this limit; later ones do not look at it.
     let _ = nix::sys::resource::setrlimit(
         nix::sys::resource::Resource::RLIMIT_MEMLOCK,

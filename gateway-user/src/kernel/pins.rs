@@ -1,7 +1,8 @@
 //! The pin directory: where maps and links outlive the daemon.
 //!
-//! `maps-<shape>/` holds one set of maps, its name telling every size; `links/` the hooks. Several sets exist
-//! only while an upgrade moves from one to the other.
+//! `maps-<shape>/` holds one set of maps, its name telling every size; `links/` the hooks: tcx links themselves, and
+//! for filters an empty directory as a mark. Several sets exist only while an upgrade moves from one to the other;
+//! a `scrap-maps-<shape>/` is being made or removed and holds nothing.
 
 use super::{Geometry, tables::Maps};
 use anyhow::{Context, bail, ensure};
@@ -57,6 +58,12 @@ impl PinDirectory {
         Ok(Self { root: root.to_owned() })
     }
 
+    /// A number that tells this directory from others.
+    #[must_use]
+    pub fn name_hash(&self) -> u64 {
+        super::hold::name_hash(&self.root)
+    }
+
     /// Where a set of maps of this shape is pinned.
     #[must_use]
     pub fn maps(&self, geometry: &Geometry) -> PathBuf {
@@ -69,7 +76,13 @@ impl PinDirectory {
         self.root.join("links").join(format!("{ifindex}-{hook}"))
     }
 
-    /// The hooks that are pinned, by interface index.
+    /// A directory that says: there are filters of ours on this interface. A filter itself cannot be pinned.
+    #[must_use]
+    pub fn filter_mark(&self, ifindex: u32) -> PathBuf {
+        self.link(ifindex, "clsact")
+    }
+
+    /// The hooks that are pinned or marked, by interface index.
     ///
     /// # Errors
     /// When the directory cannot be read.
@@ -144,16 +157,44 @@ impl PinDirectory {
         MapData::from_pin(&path).with_context(|| format!("open the pinned map {}", path.display()))
     }
 
+    /// Where a set of maps is put together. It gets its own name when it is whole, and this one again before it is
+    /// taken apart: so a set under its own name is whole, whenever a daemon was killed.
+    #[must_use]
+    pub fn scrap(&self, geometry: &Geometry) -> PathBuf {
+        scrap_of(&self.maps(geometry))
+    }
+
+    /// Gives a set that was put together its own name.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn keep_scrap(&self, geometry: &Geometry) -> anyhow::Result<()> {
+        let maps = self.maps(geometry);
+        fs::rename(scrap_of(&maps), &maps).with_context(|| format!("make {}", maps.display()))
+    }
+
+    /// Removes sets that were not put together, or not taken apart, to the end. They hold nothing.
+    ///
+    /// # Errors
+    /// When the directory cannot be read, or a pin not removed.
+    pub fn remove_scrap(&self) -> anyhow::Result<()> {
+        for path in entries(&self.root)? {
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SCRAP)) {
+                remove_set(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets a set of maps. The kernel frees it when the last program and process lets go.
     ///
     /// # Errors
     /// When a pin cannot be removed.
     pub fn remove(&self, maps: &Path) -> anyhow::Result<()> {
         ensure!(maps.starts_with(&self.root), "{} is not in the pin directory", maps.display());
-        for pin in entries(maps)? {
-            fs::remove_file(&pin).with_context(|| format!("remove the pinned map {}", pin.display()))?;
-        }
-        fs::remove_dir(maps).with_context(|| format!("remove {}", maps.display()))
+        let scrap = scrap_of(maps);
+        fs::rename(maps, &scrap).with_context(|| format!("remove {}", maps.display()))?;
+        remove_set(&scrap)
     }
 
     /// Removes the directory itself where nothing is left in it.
@@ -162,6 +203,21 @@ impl PinDirectory {
         let _ = fs::remove_dir(self.root.join("links"));
         let _ = fs::remove_dir(&self.root);
     }
+}
+
+/// The name's beginning of what is not a whole set.
+const SCRAP: &str = "scrap-";
+
+fn scrap_of(maps: &Path) -> PathBuf {
+    let name = maps.file_name().unwrap_or_default().to_string_lossy();
+    maps.with_file_name(format!("{SCRAP}{name}"))
+}
+
+fn remove_set(directory: &Path) -> anyhow::Result<()> {
+    for pin in entries(directory)? {
+        fs::remove_file(&pin).with_context(|| format!("remove the pinned map {}", pin.display()))?;
+    }
+    fs::remove_dir(directory).with_context(|| format!("remove {}", directory.display()))
 }
 
 fn entries(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {

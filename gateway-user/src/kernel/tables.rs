@@ -146,10 +146,12 @@ impl Tables {
     /// # Errors
     /// When the other buffer still waits for its drain.
     pub fn flip(&mut self, now: BootTime, at_least: u64) -> anyhow::Result<Quiet> {
+        if let Some(Quiet { epoch, .. }) = self.quiet()? {
+            bail!("the other buffer still holds epoch {epoch}");
+        }
         let control = self.control()?;
         let active = control.active as usize & 1;
         let next = 1 - active;
-        ensure!(control.epoch[next] == 0, "the other buffer still holds epoch {}", control.epoch[next]);
         let epoch = (control.epoch[active] + 1).max(at_least);
         let record = self.control.element(0).context("write the control record")?.as_ptr();
         // SAFETY: fields of the mapped control record. The new buffer is marked before it can be written to.
@@ -175,8 +177,9 @@ impl Tables {
             began: BootTime(control.began_boot_ns[buffer]),
             ended: BootTime(control.began_boot_ns[active]),
         };
-        // A buffer marked for a flip that never came has begun after the active one: it is empty.
-        Ok((quiet.epoch != 0).then_some(Quiet { ended: quiet.ended.max(quiet.began), ..quiet }))
+        // A buffer that has begun after the active one was marked for a flip that never came: it is still clean,
+        // and its time is the active one's.
+        Ok((quiet.epoch != 0 && quiet.began <= quiet.ended).then_some(quiet))
     }
 
     /// Reads a quiet buffer: every conversation once, and the counters summed over CPUs.

@@ -5,7 +5,7 @@ use super::column::AddrBytes;
 use super::ids::Ids;
 use gateway_core::row::{DeviceFact, Interval};
 use gateway_core::units::ClockPair;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// Takes in what was learned of a device. What it does not say again stays as it was.
 pub(super) fn learn(db: &Connection, ids: &mut Ids, fact: &DeviceFact) -> rusqlite::Result<()> {
@@ -36,14 +36,38 @@ pub(super) fn see(db: &Connection, interval: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Dates the undated intervals of this boot by the steady clock that they share with `dated`.
+/// A calendar that is this far ahead of what it was at the drain before was wrong until then: gateways without a
+/// clock battery start in the past, at the time of their last shutdown, and are put right by NTP.
+const CLOCK_WAS_PUT_RIGHT_NS: i64 = 5_000_000_000;
+
+/// Dates the undated intervals of this boot by the steady clock that they share with `dated`, and those again that
+/// were dated by a calendar that has been put forward since.
 pub(super) fn date_earlier(db: &Connection, boot_id: &str, dated: &Interval) -> rusqlite::Result<()> {
-    let mut undated = db.prepare_cached(
+    let ahead = dated.ended_at.0.saturating_sub(dated.ended_boot.0.cast_signed());
+    let was_put_right = db
+        .prepare_cached(
+            "SELECT ?2 - (i.ended_at - i.ended_boot_ns) FROM interval AS i JOIN origin ON origin.id = i.origin \
+             WHERE boot_id = ?1 AND is_clock_set = 1 AND i.began_boot_ns < ?3 ORDER BY i.id DESC LIMIT 1",
+        )?
+        .query_row(
+            params![boot_id, ahead, dated.began_boot.0.cast_signed()],
+            |row| row.get::<_, i64>(0),
+        )
+        .optional()?
+        .is_some_and(|step| step > CLOCK_WAS_PUT_RIGHT_NS);
+    let which = if was_put_right {
+        "SELECT id, began_boot_ns, ended_boot_ns FROM interval \
+         WHERE (is_clock_set = 0 OR ?2 - (ended_at - ended_boot_ns) > ?3) \
+         AND origin IN (SELECT id FROM origin WHERE boot_id = ?1)"
+    } else {
         "SELECT id, began_boot_ns, ended_boot_ns FROM interval WHERE is_clock_set = 0 \
-         AND origin IN (SELECT id FROM origin WHERE boot_id = ?)",
-    )?;
-    let found: Vec<(i64, i64, i64)> = undated
-        .query_map([boot_id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+         AND origin IN (SELECT id FROM origin WHERE boot_id = ?1) AND ?2 IS NOT NULL AND ?3 IS NOT NULL"
+    };
+    let found: Vec<(i64, i64, i64)> = db
+        .prepare_cached(which)?
+        .query_map(params![boot_id, ahead, CLOCK_WAS_PUT_RIGHT_NS], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?
         .collect::<Result<_, _>>()?;
     let clocks = ClockPair { boot: dated.ended_boot, wall: dated.ended_at };
     for (id, began, ended) in found {

@@ -214,7 +214,7 @@ fn a_hooked_port_counts_exactly_what_passes() {
             assert_eq!(pings(&bench.drain()), both_ways(20));
             // Unhooked is not hooked, and pinned nowhere.
             let pins = bench.kernel.pins.clone();
-            attachments.detach(&pins, lan_index());
+            attachments.detach(&pins, lan_index()).expect("unhooked");
             assert!(!attachments.has(lan_index()));
             assert_eq!((wire.hooks(kind, "ingress"), wire.hooks(kind, "egress")), (0, 0));
             assert!(pins.links().unwrap().is_empty());
@@ -260,7 +260,7 @@ fn counting_outlives_the_daemon_and_the_next_one_takes_over_without_a_gap() {
             let quiet = kernel.tables.flip(BootTime(2), 2).unwrap();
             GracePeriod::choose().unwrap().wait().unwrap();
             assert_eq!(pings(&read(&kernel.tables, quiet)), both_ways(5 + meanwhile));
-            attachments.detach_all(&kernel.pins);
+            attachments.detach_all(&kernel.pins).expect("unhooked");
             assert_eq!((wire.hooks(kind, "ingress"), wire.hooks(kind, "egress")), (0, 0));
         });
     }
@@ -289,7 +289,7 @@ fn others_filters_go_on_behind_ours_and_stay_when_we_go() {
             wire.ping(10);
             assert_eq!(pings(&bench.drain()), both_ways(10));
             assert_eq!(pings(&foreign.drain()), both_ways(10));
-            attachments.detach_all(&bench.kernel.pins);
+            attachments.detach_all(&bench.kernel.pins).expect("unhooked");
             assert!(wire.tc("qdisc show dev lan").contains("clsact"), "not ours to delete");
             wire.ping(10);
             assert_eq!(pings(&foreign.drain()), both_ways(10));
@@ -310,7 +310,7 @@ fn an_interface_may_go_and_come_back_under_its_name() {
             attachments.attach(&mut bench.kernel, first, "lan").unwrap();
             wire.ip(&wire.house, &["link", "del", "lan"]);
             assert!(attachments.attach(&mut bench.kernel, first, "lan").is_err(), "there is none now");
-            attachments.detach(&pins, first);
+            attachments.detach(&pins, first).expect("unhooked");
             assert!(pins.links().unwrap().is_empty() && !attachments.has(first));
             wire.plug_in(&["index", "77"]);
             assert_eq!(attachments.attach(&mut bench.kernel, 77, "lan").unwrap(), kind);

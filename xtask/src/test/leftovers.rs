@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 use xtask::{lab, tool};
 
-/// How the names begin that tests and benches give, each ending in the maker's process id: directory and prefixes.
+/// Where tests and benches leave something, and a word that each of its names has, besides the maker's process id.
 const NAMES: [(&str, &[&str]); 3] = [
-    ("/run/netns", &["ttl-"]),
-    ("/etc/netns", &["ttl-"]),
-    ("/sys/fs/bpf", &["telltale-test-", "telltale-bench-"]),
+    ("/run/netns", &["ttl", "ttc"]),
+    ("/etc/netns", &["ttl", "ttc"]),
+    ("/sys/fs/bpf", &["test", "bench", "crash"]),
 ];
 
 /// Removes what is left of dead runs, of the lab too.
@@ -18,10 +18,9 @@ const NAMES: [(&str, &[&str]); 3] = [
 /// If something cannot be removed.
 pub fn remove() -> Result<()> {
     lab::run::clean_leftovers()?;
-    for (directory, prefixes) in NAMES {
+    for (directory, words) in NAMES {
         for name in names_in(directory) {
-            let is_ours = prefixes.iter().any(|prefix| name.starts_with(prefix));
-            if !(is_ours && maker_of(&name).is_some_and(is_dead)) {
+            if !maker_of(&name, words).is_some_and(is_dead) {
                 continue;
             }
             let path = Path::new(directory).join(&name);
@@ -40,8 +39,12 @@ fn names_in(directory: &str) -> Vec<String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-fn maker_of(name: &str) -> Option<u32> {
-    name.rsplit('-').next()?.parse().ok()
+/// The first number in a name of ours, as in `ttl-links-ports-123` or `telltale-123-crash-4`.
+fn maker_of(name: &str, words: &[&str]) -> Option<u32> {
+    let is_ours = ["telltale-", "ttl-", "ttc-"].iter().any(|prefix| name.starts_with(prefix));
+    let mut parts = name.split('-');
+    (is_ours && parts.clone().any(|part| words.contains(&part))).then_some(())?;
+    parts.find_map(|part| part.parse().ok())
 }
 
 fn is_dead(pid: u32) -> bool {
@@ -53,11 +56,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_maker_is_at_the_end_of_the_name() {
-        assert_eq!(maker_of("ttl-links-ports-123"), Some(123));
-        assert_eq!(maker_of("telltale-test-7"), Some(7));
-        for other in ["telltale-test-", "ttl-links-a", ""] {
-            assert_eq!(maker_of(other), None, "{other}");
+    fn the_maker_is_the_first_number() {
+        let [(_, namespaces), _, (_, pins)] = NAMES;
+        assert_eq!(maker_of("ttl-links-ports-123", namespaces), Some(123));
+        assert_eq!(maker_of("ttc-123-4-d0", namespaces), Some(123));
+        assert_eq!(maker_of("telltale-test-7", pins), Some(7));
+        assert_eq!(maker_of("telltale-7-crash-11", pins), Some(7));
+        for other in ["telltale", "telltale-2024", "telltale-test-", "test-7", "ttl-test-a", ""] {
+            assert_eq!(maker_of(other, pins), None, "{other}");
         }
         assert!(!is_dead(std::process::id()));
     }

@@ -29,6 +29,7 @@ pub fn run(cargo_arguments: &[&str], test_arguments: &[&str]) -> Result<Said> {
     let child = child.as_mut().map_err(|e| anyhow::anyhow!("start {}: {e}", tool::shown(&cargo)))?;
     let mut said = Said::default();
     let status = listen(child, &mut said)?;
+    said.end_of_program();
     if !status.success() && said.failed == 0 {
         said.failed = 1;
     }

@@ -24,6 +24,8 @@ pub struct Said {
     pub failed: u32,
     /// The names of the ignored tests, each with its reason.
     pub ignored: Vec<(String, String)>,
+    /// A test program has begun and not yet said how it went.
+    is_running: bool,
 }
 
 impl Said {
@@ -37,6 +39,10 @@ impl Said {
             };
             self.passed += count("passed").unwrap_or(0);
             self.failed += count("failed").unwrap_or(0);
+            self.is_running = false;
+        } else if is_beginning(line) {
+            self.end_of_program();
+            self.is_running = true;
         } else if let Some((name, reason)) =
             line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ignored"))
         {
@@ -44,6 +50,17 @@ impl Said {
             self.ignored.push((name.to_owned(), reason.to_owned()));
         }
     }
+
+    /// A test program that ended without a result died in a test: a failure more.
+    pub fn end_of_program(&mut self) {
+        self.failed += u32::from(std::mem::take(&mut self.is_running));
+    }
+}
+
+/// `running 1 test`, `running 7 tests`
+fn is_beginning(line: &str) -> bool {
+    let count = line.strip_prefix("running ").and_then(|rest| rest.split_once(" test"));
+    count.is_some_and(|(count, end)| count.parse::<u32>().is_ok() && ["", "s"].contains(&end))
 }
 
 impl Tally {
@@ -111,7 +128,25 @@ mod tests {
         }
         let ignored = [("a::c", "needs root: cargo xtask test runs it"), ("a::d", "no reason given")];
         let ignored = ignored.map(|(name, reason)| (name.to_owned(), reason.to_owned())).to_vec();
-        assert_eq!(said, Said { passed: 19, failed: 1, ignored });
+        assert_eq!(said, Said { passed: 19, failed: 1, ignored, is_running: false });
+    }
+
+    #[test]
+    fn a_program_that_dies_in_a_test_is_a_failure() {
+        let mut said = Said::default();
+        for line in
+            ["running 3 tests", "test a ... ok", "running 1 test", "test result: ok. 1 passed; 0 failed"]
+        {
+            said.hear(line);
+        }
+        said.end_of_program();
+        assert_eq!((said.passed, said.failed), (1, 1));
+        said.hear("running 1 test");
+        said.end_of_program();
+        assert_eq!((said.passed, said.failed), (1, 2));
+        said.hear("running out of time for a test");
+        said.end_of_program();
+        assert_eq!(said.failed, 2);
     }
 
     #[test]
@@ -119,7 +154,7 @@ mod tests {
         let mut tally = Tally::default();
         let second = Duration::from_secs(1);
         tally.step("format", true, second);
-        tally.tests("tests", &Said { passed: 5, failed: 0, ignored: Vec::new() }, second);
+        tally.tests("tests", &Said { passed: 5, ..Said::default() }, second);
         tally.skip(2, "no root");
         tally.skip(1, "no root");
         tally.skip(0, "never");
