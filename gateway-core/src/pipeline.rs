@@ -82,7 +82,8 @@ impl Pipeline {
     /// Learns what one sample proves. A sample that arrives before the drain of its interval names that
     /// interval's row; one that arrives after names it late.
     pub fn handle_sample(&mut self, header: &SampleHeader, snapshot: &[u8]) {
-        let learned = decode(header, snapshot).and_then(|fact| fact.map_or(Ok(()), |fact| self.learn(fact)));
+        let decoded = decode(header, snapshot, &self.config.local);
+        let learned = decoded.and_then(|fact| fact.map_or(Ok(()), |fact| self.learn(fact)));
         if let Err(stop) = learned {
             let count = self.stops.entry(stop).or_default();
             *count = count.saturating_add(1);
