@@ -116,6 +116,7 @@ impl Pipeline {
         self.awaiting = Some(Awaiting { epoch: epoch.clone(), interval, flows: unnamed });
         let mut ledger = Ledger::of(&stats);
         ledger.add_volume("excluded", excluded);
+        self.hellos.give_up(interval.ended_boot);
         self.count_own_losses(&mut ledger);
         let rows: Vec<FlowRow> = rows.into_values().collect();
         Batch {
@@ -553,6 +554,14 @@ mod tests {
             [("samples_cut_short", 2), ("samples_malformed", 1), ("samples_unread_kind", 1), ("seen", 0)];
         assert_eq!(lines, expected);
         assert_eq!(drain(&mut pipeline, 2, vec![]).ledger.len(), 1);
+    }
+
+    #[test]
+    fn a_hello_without_its_rest_is_given_up_at_a_drain() {
+        let mut pipeline = Pipeline::default();
+        say_hello(&mut pipeline, https(5000), 70, &post_quantum("a.example")[..600]);
+        assert_eq!(drain(&mut pipeline, 1, vec![]).ledger_of("hellos_unfinished"), (0, 0));
+        assert_eq!(drain(&mut pipeline, 2, vec![]).ledger_of("hellos_unfinished"), (1, 0));
     }
 
     #[test]
