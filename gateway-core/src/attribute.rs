@@ -47,6 +47,12 @@ impl Beginning {
     }
 }
 
+/// When the interval's first packet of a conversation passed: to the millisecond, or the interval's beginning if it is not known.
+#[must_use]
+pub fn first_seen(flow: &DrainedFlow, interval: &Interval) -> BootTime {
+    first_packet(flow.first_boot_ms, interval.began_boot, interval.ended_boot).unwrap_or(interval.began_boot)
+}
+
 /// The end of the millisecond of the first packet, from its low 32 bits; `None` if that is not within the
 /// interval.
 fn first_packet(first_boot_ms: Option<u32>, start: BootTime, end: BootTime) -> Option<BootTime> {

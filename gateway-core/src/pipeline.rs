@@ -141,19 +141,28 @@ impl Pipeline {
         if contains(&self.config.excluded, peer) {
             return rows.excluded.add(volume);
         }
-        // A SYN in this interval begins a new conversation, whatever went over these ports before.
-        let known = self.conversations.get(&flow.key).filter(|_| flow.opened == 0).cloned();
+        // A SYN in this interval, or a long silence before it, begins a new conversation, whatever went over these
+        // ports before.
+        let first_seen = attribute::first_seen(flow, interval);
+        let before = self.conversations.get(&flow.key);
+        let goes_on = before.filter(|c| flow.opened == 0 && c.goes_on(&flow.key, first_seen));
+        let is_anew = flow.opened != 0 || (before.is_some() && goes_on.is_none());
+        let known = goes_on.cloned();
         let beginning = known.is_none().then(|| Beginning::of(flow, interval));
         let opened = known.as_ref().map_or(0, |k| k.opened) | flow.opened;
+        let said_since = match &known {
+            _ if is_anew => interval.began_boot,
+            known => known.as_ref().map_or(BootTime(0), |k| k.said_since),
+        };
         let dns_name = match beginning {
             Some(beginning) => attribute::dns_name(&flow.key, opened, beginning, &self.names).cloned(),
             None => known.and_then(|k| k.dns_name),
         };
-        let said_since = if flow.opened == 0 { BootTime(0) } else { interval.began_boot };
         let said = (said_since, interval.ended_boot);
         let attribution = attribute::attribute(&flow.key, said, dns_name.as_ref(), &self.hellos);
         self.hellos.touch(&flow.key);
-        self.conversations.remember(flow.key, Conversation { opened, dns_name });
+        let last_seen = interval.ended_boot;
+        self.conversations.remember(flow.key, Conversation { opened, dns_name, said_since, last_seen });
         let row = self.row_of(&flow.key, peer, opened, attribution);
         if row.name.is_none() {
             if rows.unnamed.len() < MAX_AWAITING {
@@ -394,8 +403,10 @@ mod tests {
         let mut pipeline = Pipeline::default();
         say_hello(&mut pipeline, https(5000), 63, &openssl());
         drain(&mut pipeline, 1, vec![flow(https(5000), 1, 62)]);
-        let batch = drain(&mut pipeline, 2, vec![flow(https(5000), 1, 125)]);
-        assert_eq!(names(&batch), [(None, Evidence::None)]);
+        for (epoch, opened) in [(2, 1), (3, 0)] {
+            let batch = drain(&mut pipeline, epoch, vec![flow(https(5000), opened, epoch * 60 + 5)]);
+            assert_eq!(names(&batch), [(None, Evidence::None)]);
+        }
     }
 
     #[test]
@@ -409,6 +420,35 @@ mod tests {
         assert_eq!(names(&batch), [(Some("xata.mistat.xiaomi.com"), Evidence::Dns)]);
         let batch = drain(&mut pipeline, 20, vec![flow(https(5000), 1, 1202)]);
         assert_eq!(names(&batch), [(None, Evidence::None)]);
+    }
+
+    #[test]
+    fn a_long_silence_ends_a_conversation() {
+        // The drain of interval 1 is at 120 s; UDP may be silent for 180 s from then, TCP for 7440 s.
+        let udp = key(PHONE, SERVER, 5000, 443, protocol::UDP);
+        for (key, lasts_until) in [(udp, 300), (https(5000), 7560)] {
+            for (at, name) in [(lasts_until - 1, Some(MISTAT)), (lasts_until + 1, None)] {
+                let mut pipeline = Pipeline::default();
+                answer(&mut pipeline, PHONE, 61, b'd');
+                let opened = u8::from(key.protocol == protocol::TCP);
+                let batch = drain(&mut pipeline, 1, vec![flow(key, opened, 62)]);
+                assert_eq!(names(&batch), [(Some(MISTAT), Evidence::Dns)]);
+                let batch = drain(&mut pipeline, at / 60, vec![flow(key, 0, at)]);
+                assert_eq!(names(&batch).first().map(|(name, _)| *name), Some(name), "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_a_long_silence_is_forgotten() {
+        let mut pipeline = Pipeline::default();
+        say_hello(&mut pipeline, https(5000), 63, &openssl());
+        let batch = drain(&mut pipeline, 1, vec![flow(https(5000), 1, 62)]);
+        assert_eq!(names(&batch), [(Some(INTL), Evidence::TlsSni)]);
+        for epoch in [200, 201] {
+            let batch = drain(&mut pipeline, epoch, vec![flow(https(5000), 0, epoch * 60 + 30)]);
+            assert_eq!(names(&batch), [(None, Evidence::None)]);
+        }
     }
 
     #[test]
