@@ -5,7 +5,7 @@
 //! book that is full or wrong costs a name, not a count.
 
 use crate::attribute::{self, Attribution, Beginning};
-use crate::books::{AliasesBook, Conversation, ConversationsBook, DevicesBook, HellosBook, NamesBook};
+use crate::books::{AliasesBook, Asked, Conversation, ConversationsBook, DevicesBook, HellosBook, NamesBook};
 use crate::decode::{Stop, decode};
 use crate::drained::{Drained, DrainedFlow};
 use crate::enrich::Networks;
@@ -43,6 +43,7 @@ pub struct Pipeline {
     stops: BTreeMap<Stop, u64>,
     awaiting: Option<Awaiting>,
     not_awaited: u64,
+    names_ambiguous: u64,
 }
 
 /// The unnamed conversations of one interval.
@@ -154,8 +155,10 @@ impl Pipeline {
             _ if is_anew => interval.began_boot,
             known => known.as_ref().map_or(BootTime(0), |k| k.said_since),
         };
-        let dns_name = match beginning {
-            Some(beginning) => attribute::dns_name(&flow.key, opened, beginning, &self.names).cloned(),
+        let asked = beginning.map(|b| attribute::dns_name(&flow.key, opened, b, &self.names));
+        let has_rivals = asked == Some(Asked::Rivals);
+        let dns_name = match asked {
+            Some(asked) => asked.name().cloned(),
             None => known.and_then(|k| k.dns_name),
         };
         let said = (said_since, interval.ended_boot);
@@ -165,6 +168,7 @@ impl Pipeline {
         self.conversations.remember(flow.key, Conversation { opened, dns_name, said_since, last_seen });
         let row = self.row_of(&flow.key, peer, opened, attribution);
         if row.name.is_none() {
+            self.names_ambiguous = self.names_ambiguous.saturating_add(u64::from(has_rivals));
             if rows.unnamed.len() < MAX_AWAITING {
                 let unnamed = Unnamed { row: row.clone(), volume, beginning, opened, said_since };
                 rows.unnamed.insert(flow.key, unnamed);
@@ -223,7 +227,7 @@ impl Pipeline {
             let Unnamed { row, volume, beginning, opened, said_since } = unnamed;
             // What is said after another SYN is said in another conversation.
             let until = if reopened.contains(&flow) { last.interval.ended_boot } else { interval.ended_boot };
-            let dns_name = beginning.and_then(|b| attribute::dns_name(&flow, opened, b, &self.names));
+            let dns_name = beginning.and_then(|b| attribute::dns_name(&flow, opened, b, &self.names).name());
             let Attribution { name: Some(name), evidence } =
                 attribute::attribute(&flow, (said_since, until), dns_name, &self.hellos)
             else {
@@ -243,6 +247,7 @@ impl Pipeline {
         }
         let mut take = |counter, count: &mut u64| ledger.count(counter, core::mem::take(count));
         take("names_evicted", &mut self.names.evicted);
+        take("names_ambiguous", &mut self.names_ambiguous);
         take("hellos_evicted", &mut self.hellos.evicted);
         take("hellos_unfinished", &mut self.hellos.unfinished);
         take("hello_segments_dropped", &mut self.hellos.segments_dropped);
@@ -459,6 +464,22 @@ mod tests {
         assert_eq!(names(&batch), [(Some(MISTAT), Evidence::Dns)]);
         let batch = drain(&mut pipeline, 4, vec![flow(https(5001), 1, 241)]);
         assert_eq!(names(&batch), [(None, Evidence::None)]);
+    }
+
+    #[test]
+    fn two_names_for_one_address_name_neither_conversation() {
+        let mut pipeline = Pipeline::default();
+        answer(&mut pipeline, PHONE, 61, b'a');
+        answer(&mut pipeline, PHONE, 62, b'b');
+        say_hello(&mut pipeline, https(5002), 66, &openssl());
+        let flows = (5000..5003).map(|port| flow(https(port), 1, 65)).collect();
+        let batch = drain(&mut pipeline, 1, flows);
+        assert_eq!(names(&batch), [(None, Evidence::None), (Some(INTL), Evidence::TlsSni)]);
+        assert_eq!((batch.rows[0].conversations, batch.ledger_of("names_ambiguous")), (2, (2, 0)));
+        let flows = (5000..5002).map(|port| flow(https(port), 0, 125)).collect();
+        let batch = drain(&mut pipeline, 2, flows);
+        assert_eq!((names(&batch), batch.late_names.len()), (vec![(None, Evidence::None)], 0));
+        assert_eq!(batch.ledger_of("names_ambiguous"), (0, 0), "each is told of once");
     }
 
     #[test]
