@@ -3,8 +3,9 @@
 
 use crate::books::{Asked, HellosBook, NamesBook};
 use crate::drained::DrainedFlow;
+use crate::fact::Asker;
 use crate::row::{Evidence, Interval};
-use crate::units::{BootTime, DomainName, Mac};
+use crate::units::{BootTime, DomainName};
 use gateway_common::{FlowKey, FlowState, protocol};
 
 /// A name and why.
@@ -72,12 +73,11 @@ pub fn dns_name<'a>(flow: &FlowKey, opened: u8, beginning: Beginning, names: &'a
     if is_opened_by_peer(opened) {
         return Asked::Nothing;
     }
-    let (device, peer) = (Mac(flow.device_mac()), flow.peer());
     let between = match beginning {
         Beginning::At(moment) | Beginning::Before(moment) => (moment, moment),
         Beginning::Within(start, end) => (start, end),
     };
-    names.asked_before(device, peer, between)
+    names.asked_before(Asker::of(flow), flow.peer(), between)
 }
 
 /// The conversation's attribution: what the device said in it between `since` and `until`, else the name that the
@@ -106,7 +106,7 @@ pub fn is_opened_by_peer(opened: u8) -> bool {
 mod tests {
     use super::*;
     use crate::decode::tests::{PHONE, key};
-    use crate::units::WallTime;
+    use crate::units::{Mac, WallTime};
     use crate::wire::dns::Answered;
 
     const SECOND: u64 = 1_000_000_000;
@@ -137,7 +137,8 @@ mod tests {
         for (name, at) in answers {
             let name = DomainName::parse(name).expect("a name");
             let addrs = vec![([192, 0, 2, 1].into(), 3600)];
-            book.learn(Mac(PHONE), BootTime(*at), &Answered { name, aliases: vec![], addrs });
+            let asker = Asker { device: Mac(PHONE), ipv4: None };
+            book.learn(asker, BootTime(*at), &Answered { name, aliases: vec![], addrs });
         }
         book
     }

@@ -1,7 +1,7 @@
 //! One sample → what it proves, or why it proves nothing. Believes no offset: a sample's header is the kernel's,
 //! but a sample can also come from a capture file, and the bytes are a stranger's.
 
-use crate::fact::Fact;
+use crate::fact::{Asker, Fact};
 use crate::row::DeviceFact;
 use crate::units::{BootTime, Mac};
 use crate::wire::dhcp::{self, DhcpMessageType};
@@ -103,7 +103,7 @@ fn decode_dns<'a>(header: &SampleHeader, is_up: bool, payload: &[u8]) -> Result<
     let message = dns::read(payload)?;
     match (message.answered(), message.ended_early) {
         (Some(answered), _) => Ok(Some(Fact::NameAnswered {
-            device: Mac(header.key.device_mac()),
+            asker: Asker::of(&header.key),
             at: BootTime(header.boot_ns),
             answered,
         })),
@@ -275,7 +275,7 @@ pub(crate) mod tests {
         let facts: Vec<_> =
             samples.iter().map(|(h, b)| decode(h, b, &house()).expect("sound").expect("a fact")).collect();
         let [
-            Fact::NameAnswered { device, at: BootTime(5), answered },
+            Fact::NameAnswered { asker, at: BootTime(5), answered },
             Fact::OpeningSegment { seq: 77, payload, .. },
             Fact::OpeningSegment { seq: 1, .. },
             Fact::DeviceSeen(device_fact),
@@ -283,7 +283,8 @@ pub(crate) mod tests {
         else {
             panic!("{facts:?}")
         };
-        assert_eq!((*device, answered.addrs.len()), (Mac(PHONE), 2));
+        assert_eq!((asker.device, answered.addrs.len()), (Mac(PHONE), 2));
+        assert_eq!(asker.ipv4, Some([192, 168, 1, 23].into()));
         assert_eq!(payload.len(), 517);
         assert_eq!(device_fact.hostname.as_deref(), Some("Redmi"));
     }

@@ -93,8 +93,8 @@ impl Pipeline {
 
     fn learn(&mut self, fact: Fact<'_>) -> Result<(), Stop> {
         match fact {
-            Fact::NameAnswered { device, at, answered } => {
-                self.names.learn(device, at, &answered);
+            Fact::NameAnswered { asker, at, answered } => {
+                self.names.learn(asker, at, &answered);
                 self.aliases.learn(&answered);
             }
             Fact::OpeningSegment { flow, at, seq, payload } => {
@@ -492,6 +492,16 @@ mod tests {
         let batch = drain(&mut pipeline, 1, vec![of(PHONE, 1), of(LAPTOP, 2), of(stranger, 3)]);
         let found: Vec<_> = names(&batch).into_iter().map(|(name, _)| name).collect();
         assert_eq!(found, [Some("lata.mistat.xiaomi.com"), Some("pata.mistat.xiaomi.com"), None]);
+    }
+
+    #[test]
+    fn two_devices_behind_one_mac_address_do_not_share_answers() {
+        let mut pipeline = Pipeline::default();
+        answer(&mut pipeline, PHONE, 61, b'd');
+        let other = |key| FlowKey { device_addr_low: u32::from_ne_bytes([192, 168, 1, 24]), ..key };
+        let batch = drain(&mut pipeline, 1, vec![flow(https(5000), 1, 62), flow(other(https(5001)), 1, 62)]);
+        assert_eq!(names(&batch), [(None, Evidence::None), (Some(MISTAT), Evidence::Dns)]);
+        assert!(batch.rows.iter().all(|row| row.conversations == 1));
     }
 
     #[test]

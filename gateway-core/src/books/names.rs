@@ -1,6 +1,7 @@
 //! Which names the DNS gave each device for an address, and for how long an answer vouches.
 
 use super::aged::{Aged, Limits};
+use crate::fact::Asker;
 use crate::units::{BootTime, DomainName, Mac};
 use crate::wire::dns::Answered;
 use core::net::IpAddr;
@@ -36,6 +37,7 @@ pub fn vouches_for(ttl_secs: u32) -> u64 {
 
 #[derive(Clone, Debug)]
 struct Answer {
+    asker: Asker,
     name: DomainName,
     /// The CNAMEs on the way, shared by the addresses of one answer.
     chain: Arc<[DomainName]>,
@@ -90,13 +92,14 @@ impl Default for NamesBook {
 
 impl NamesBook {
     /// Enters an answer that passed at `at`.
-    pub fn learn(&mut self, device: Mac, at: BootTime, answered: &Answered) {
+    pub fn learn(&mut self, asker: Asker, at: BootTime, answered: &Answered) {
         let chain: Arc<[DomainName]> = answered.aliases.iter().take(MAX_CHAIN).cloned().collect();
         let cut = answered.aliases.len().saturating_sub(chain.len());
         self.evicted = self.evicted.saturating_add(u64::try_from(cut).unwrap_or(u64::MAX));
         for (addr, ttl_secs) in &answered.addrs {
-            let key = (device, *addr);
+            let key = (asker.device, *addr);
             let answer = Answer {
+                asker,
                 name: answered.name.clone(),
                 chain: Arc::clone(&chain),
                 answered_at: at,
@@ -117,13 +120,13 @@ impl NamesBook {
     #[must_use]
     pub fn asked_before(
         &self,
-        device: Mac,
+        asker: Asker,
         addr: IpAddr,
         (earliest, latest): (BootTime, BootTime),
     ) -> Asked<'_> {
-        let Some(answers) = self.answers.get(&(device, addr)) else { return Asked::Nothing };
-        let mut vouching =
-            answers.iter().rev().filter(|a| a.answered_at <= latest && earliest <= a.vouches_until);
+        let Some(answers) = self.answers.get(&(asker.device, addr)) else { return Asked::Nothing };
+        let vouches = |a: &&Answer| a.answered_at <= latest && earliest <= a.vouches_until;
+        let mut vouching = answers.iter().rev().filter(|a| a.asker.may_be(&asker)).filter(vouches);
         let Some(last) = vouching.next() else { return Asked::Nothing };
         if vouching.all(|other| other.is_akin(last)) { Asked::One(&last.name) } else { Asked::Rivals }
     }
@@ -131,9 +134,9 @@ impl NamesBook {
 
 /// Puts an answer in its place by time; tells how many left for it.
 fn enter(known: &mut Vec<Answer>, answer: Answer) -> u64 {
-    // The same name again, with no other one since: the old answer's word is prolonged. Its moment must stay,
+    // The same name again, with no other one since by the same asker: the old answer's word is prolonged. Its moment must stay,
     // or a conversation begun between the two would find no answer before it.
-    if let Some(last) = known.last_mut()
+    if let Some(last) = known.iter_mut().rfind(|a| a.asker == answer.asker)
         && last.name == answer.name
         && (last.answered_at..=last.vouches_until).contains(&answer.answered_at)
     {
@@ -168,8 +171,16 @@ mod tests {
         Answered { name, aliases: vec![], addrs: vec![(addr.parse().expect("an address"), ttl_secs)] }
     }
 
+    fn over_ipv6(device: Mac) -> Asker {
+        Asker { device, ipv4: None }
+    }
+
     fn within(book: &NamesBook, device: Mac, earliest: u64, latest: u64) -> Asked<'_> {
-        book.asked_before(device, "192.0.2.1".parse().expect("an address"), (at(earliest), at(latest)))
+        book.asked_before(
+            over_ipv6(device),
+            "192.0.2.1".parse().expect("an address"),
+            (at(earliest), at(latest)),
+        )
     }
 
     fn name_at(book: &NamesBook, device: Mac, secs: u64) -> Option<&str> {
@@ -179,7 +190,7 @@ mod tests {
     #[test]
     fn a_name_goes_stale() {
         let mut book = NamesBook::default();
-        book.learn(PHONE, at(100), &answer("a.example", "192.0.2.1", 300));
+        book.learn(over_ipv6(PHONE), at(100), &answer("a.example", "192.0.2.1", 300));
         assert_eq!(name_at(&book, PHONE, 99), None, "not asked yet");
         assert_eq!(name_at(&book, PHONE, 100), Some("a.example"));
         assert_eq!(name_at(&book, PHONE, 100 + 360), Some("a.example"));
@@ -189,10 +200,10 @@ mod tests {
     #[test]
     fn short_and_endless_ttls_are_bounded() {
         let mut book = NamesBook::default();
-        book.learn(PHONE, at(0), &answer("a.example", "192.0.2.1", 0));
+        book.learn(over_ipv6(PHONE), at(0), &answer("a.example", "192.0.2.1", 0));
         assert_eq!(name_at(&book, PHONE, 120), Some("a.example"));
         assert_eq!(name_at(&book, PHONE, 121), None);
-        book.learn(PHONE, at(200), &answer("b.example", "192.0.2.1", u32::MAX));
+        book.learn(over_ipv6(PHONE), at(200), &answer("b.example", "192.0.2.1", u32::MAX));
         assert_eq!(name_at(&book, PHONE, 200 + 86_460), Some("b.example"));
         assert_eq!(name_at(&book, PHONE, 200 + 86_461), None);
     }
@@ -200,8 +211,8 @@ mod tests {
     #[test]
     fn each_device_has_its_own_answers() {
         let mut book = NamesBook::default();
-        book.learn(PHONE, at(10), &answer("a.example", "192.0.2.1", 60));
-        book.learn(LAPTOP, at(20), &answer("b.example", "192.0.2.1", 60));
+        book.learn(over_ipv6(PHONE), at(10), &answer("a.example", "192.0.2.1", 60));
+        book.learn(over_ipv6(LAPTOP), at(20), &answer("b.example", "192.0.2.1", 60));
         assert_eq!(name_at(&book, PHONE, 30), Some("a.example"));
         assert_eq!(name_at(&book, LAPTOP, 30), Some("b.example"));
         assert_eq!(name_at(&book, Mac::default(), 30), None);
@@ -210,22 +221,22 @@ mod tests {
     #[test]
     fn of_several_names_that_vouch_none_is_meant_for_sure() {
         let mut book = NamesBook::default();
-        book.learn(PHONE, at(10), &answer("long.example", "192.0.2.1", 3600));
-        book.learn(PHONE, at(20), &answer("short.example", "192.0.2.1", 30));
+        book.learn(over_ipv6(PHONE), at(10), &answer("long.example", "192.0.2.1", 3600));
+        book.learn(over_ipv6(PHONE), at(20), &answer("short.example", "192.0.2.1", 30));
         assert_eq!(name_at(&book, PHONE, 15), Some("long.example"));
         assert_eq!(within(&book, PHONE, 25, 25), Asked::Rivals);
         assert_eq!(within(&book, PHONE, 140, 140), Asked::Rivals);
         assert_eq!(name_at(&book, PHONE, 141), Some("long.example"), "the other one is stale");
-        book.learn(PHONE, at(200), &answer("long.example", "192.0.2.1", 3600));
+        book.learn(over_ipv6(PHONE), at(200), &answer("long.example", "192.0.2.1", 3600));
         assert_eq!(name_at(&book, PHONE, 200), Some("long.example"), "no name is its own rival");
     }
 
     #[test]
     fn a_name_asked_for_often_does_not_push_out_its_rival() {
         let mut book = NamesBook::default();
-        book.learn(PHONE, at(10), &answer("long.example", "192.0.2.1", 86_400));
+        book.learn(over_ipv6(PHONE), at(10), &answer("long.example", "192.0.2.1", 86_400));
         for n in 1..=2 * MAX_ANSWERS_PER_ADDR as u64 {
-            book.learn(PHONE, at(n * 200), &answer("short.example", "192.0.2.1", 0));
+            book.learn(over_ipv6(PHONE), at(n * 200), &answer("short.example", "192.0.2.1", 0));
         }
         assert_eq!(within(&book, PHONE, 6400, 6400), Asked::Rivals);
     }
@@ -237,24 +248,46 @@ mod tests {
             Answered { aliases, ..answer(name, "192.0.2.1", 3600) }
         };
         let mut book = NamesBook::default();
-        book.learn(PHONE, at(10), &chain("www.a.example", &["a.example", "a.cdn.example"]));
-        book.learn(PHONE, at(20), &chain("a.example", &["a.cdn.example"]));
+        book.learn(over_ipv6(PHONE), at(10), &chain("www.a.example", &["a.example", "a.cdn.example"]));
+        book.learn(over_ipv6(PHONE), at(20), &chain("a.example", &["a.cdn.example"]));
         assert_eq!(name_at(&book, PHONE, 25), Some("a.example"));
-        book.learn(PHONE, at(30), &chain("www.a.example", &["a.example", "a.cdn.example"]));
+        book.learn(over_ipv6(PHONE), at(30), &chain("www.a.example", &["a.example", "a.cdn.example"]));
         assert_eq!(name_at(&book, PHONE, 35), Some("www.a.example"));
         // Another customer of the same content network.
-        book.learn(PHONE, at(40), &chain("b.example", &["a.cdn.example"]));
+        book.learn(over_ipv6(PHONE), at(40), &chain("b.example", &["a.cdn.example"]));
         assert_eq!(within(&book, PHONE, 45, 45), Asked::Rivals);
         assert_eq!(book.evicted, 0);
-        book.learn(PHONE, at(50), &chain("c.example", &["d.example"; MAX_CHAIN + 1]));
+        book.learn(over_ipv6(PHONE), at(50), &chain("c.example", &["d.example"; MAX_CHAIN + 1]));
         assert_eq!(book.evicted, 1);
+    }
+
+    #[test]
+    fn who_shares_a_mac_address_is_told_apart_by_ipv4() {
+        let asker = |last: Option<u8>| Asker { device: PHONE, ipv4: last.map(|n| [192, 168, 1, n].into()) };
+        let addr = "192.0.2.1".parse().expect("an address");
+        let mut book = NamesBook::default();
+        book.learn(asker(Some(1)), at(10), &answer("a.example", "192.0.2.1", 60));
+        let name = |book: &NamesBook, asker| {
+            book.asked_before(asker, addr, (at(30), at(30))).name().map(DomainName::to_string)
+        };
+        assert_eq!(name(&book, asker(Some(1))).as_deref(), Some("a.example"));
+        assert_eq!(
+            name(&book, asker(None)).as_deref(),
+            Some("a.example"),
+            "asked over IPv4, gone to over IPv6"
+        );
+        assert_eq!(name(&book, asker(Some(2))), None);
+        book.learn(asker(Some(2)), at(20), &answer("b.example", "192.0.2.1", 60));
+        assert_eq!(name(&book, asker(Some(1))).as_deref(), Some("a.example"));
+        assert_eq!(name(&book, asker(Some(2))).as_deref(), Some("b.example"));
+        assert_eq!(name(&book, asker(None)), None, "either may be meant");
     }
 
     #[test]
     fn asking_again_does_not_unmake_the_first_answer() {
         let mut book = NamesBook::default();
-        book.learn(PHONE, at(10), &answer("a.example", "192.0.2.1", 60));
-        book.learn(PHONE, at(50), &answer("a.example", "192.0.2.1", 60));
+        book.learn(over_ipv6(PHONE), at(10), &answer("a.example", "192.0.2.1", 60));
+        book.learn(over_ipv6(PHONE), at(50), &answer("a.example", "192.0.2.1", 60));
         assert_eq!(name_at(&book, PHONE, 11), Some("a.example"));
         assert_eq!(name_at(&book, PHONE, 170), Some("a.example"));
         assert_eq!(name_at(&book, PHONE, 171), None);
@@ -263,9 +296,9 @@ mod tests {
     #[test]
     fn rivals_within_an_interval_name_nobody() {
         let mut book = NamesBook::default();
-        book.learn(PHONE, at(10), &answer("a.example", "192.0.2.1", 60));
+        book.learn(over_ipv6(PHONE), at(10), &answer("a.example", "192.0.2.1", 60));
         assert_eq!(within(&book, PHONE, 5, 30).name().map(DomainName::as_str), Some("a.example"));
-        book.learn(PHONE, at(20), &answer("b.example", "192.0.2.1", 60));
+        book.learn(over_ipv6(PHONE), at(20), &answer("b.example", "192.0.2.1", 60));
         assert_eq!(within(&book, PHONE, 5, 30), Asked::Rivals);
         assert_eq!(within(&book, PHONE, 131, 140).name().map(DomainName::as_str), Some("b.example"));
     }
@@ -275,13 +308,13 @@ mod tests {
         let mut book = NamesBook::default();
         for n in 0..=MAX_ANSWERS_PER_ADDR as u64 {
             assert_eq!(book.evicted, 0);
-            book.learn(PHONE, at(n), &answer(&format!("n{n}.example"), "192.0.2.1", 60));
+            book.learn(over_ipv6(PHONE), at(n), &answer(&format!("n{n}.example"), "192.0.2.1", 60));
         }
         assert_eq!(book.evicted, 1);
         let mut book = NamesBook::default();
         for n in 0..=MAX_ADDRS_PER_DEVICE as u32 {
             let addr = core::net::Ipv4Addr::from(n).to_string();
-            book.learn(PHONE, at(1), &answer("a.example", &addr, 60));
+            book.learn(over_ipv6(PHONE), at(1), &answer("a.example", &addr, 60));
         }
         assert_eq!(book.evicted, 1);
     }
