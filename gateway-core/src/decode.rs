@@ -7,7 +7,7 @@ use crate::units::{BootTime, Mac};
 use crate::wire::dhcp::{self, DhcpMessageType};
 use crate::wire::{WireError, dns, ip, tcp, text};
 use core::net::IpAddr;
-use gateway_common::{Direction, SampleHeader, SampleKind, protocol};
+use gateway_common::{Direction, FlowKey, SampleHeader, SampleKind, protocol};
 use ipnetwork::IpNetwork;
 
 /// UDP port of the DNS (RFC 1035 §4.2.1).
@@ -100,6 +100,10 @@ fn decode_dns<'a>(header: &SampleHeader, is_up: bool, payload: &[u8]) -> Result<
     if is_up || header.key.protocol != protocol::UDP || header.key.peer_port() != DNS_PORT {
         return Ok(None);
     }
+    // What is sent to a group answers nobody.
+    if is_group(&header.key) {
+        return Ok(None);
+    }
     let message = dns::read(payload)?;
     match (message.answered(), message.ended_early) {
         (Some(answered), _) => Ok(Some(Fact::NameAnswered {
@@ -142,11 +146,10 @@ fn decode_dhcp_down<'a>(
     let Some(given) = message.given.filter(|_| is_grant) else { return Ok(None) };
     // A server that has a say stands in the house, and sends a grant to the device it is for, or to all
     // (RFC 2131 §4.1). Anything else is a stranger who writes into what is known of a device.
-    let to = header.key.device_mac();
-    let is_to_group = to[0] & 1 != 0;
+    let is_ours = is_group(&header.key) || message.chaddr == header.key.device_mac();
     let is_from_server = header.key.peer_port() == DHCP_SERVER_PORT;
     let is_local = local.iter().any(|prefix| prefix.contains(header.key.peer()));
-    if !(is_from_server && is_local && (is_to_group || message.chaddr == to)) {
+    if !(is_from_server && is_local && is_ours) {
         return Err(Stop::Untrusted);
     }
     Ok(Some(Fact::DeviceSeen(DeviceFact {
@@ -156,6 +159,12 @@ fn decode_dhcp_down<'a>(
         vendor_class: None,
         addr: Some(IpAddr::V4(given)),
     })))
+}
+
+/// Is the device's end of this key a group (IEEE 802: the lowest bit of the first byte)?
+fn is_group(key: &FlowKey) -> bool {
+    let [first, ..] = key.device_mac();
+    first & 1 != 0
 }
 
 fn decode_opening<'a>(
@@ -175,7 +184,7 @@ pub(crate) mod tests {
     use crate::wire::dns::samples::ANSWER;
     use crate::wire::tls::samples::openssl;
     use crate::wire::unhex;
-    use gateway_common::{FlowFlags, FlowKey, MacAddr};
+    use gateway_common::{FlowFlags, MacAddr};
     use proptest::prelude::*;
 
     pub(crate) const PHONE: MacAddr = [0x7c, 0x03, 0xab, 0x11, 0x22, 0x33];
@@ -296,6 +305,13 @@ pub(crate) mod tests {
         assert_eq!(decode(&header, &bytes, &house()), Ok(None));
         let server_at_home = key(PHONE, [203, 0, 113, 7], 53, 41_000, protocol::UDP);
         let (header, bytes) = sample(SampleKind::DNS, Direction::Down, server_at_home, 5, 0, &unhex(ANSWER));
+        assert_eq!(decode(&header, &bytes, &house()), Ok(None));
+    }
+
+    #[test]
+    fn an_answer_to_a_group_teaches_nobody() {
+        let group = key([0xff; 6], [192, 168, 1, 1], 41_000, 53, protocol::UDP);
+        let (header, bytes) = sample(SampleKind::DNS, Direction::Down, group, 5, 0, &unhex(ANSWER));
         assert_eq!(decode(&header, &bytes, &house()), Ok(None));
     }
 

@@ -95,7 +95,7 @@ impl Pipeline {
         match fact {
             Fact::NameAnswered { asker, at, answered } => {
                 self.names.learn(asker, at, &answered);
-                self.aliases.learn(&answered);
+                self.aliases.learn(asker.device, &answered);
             }
             Fact::OpeningSegment { flow, at, seq, payload } => {
                 return self.hellos.learn_segment(flow, at, seq, payload);
@@ -393,6 +393,7 @@ mod tests {
         assert_eq!(names(&batch), [(Some(INTL), Evidence::TlsSni), (Some(MISTAT), Evidence::Dns)]);
         assert_eq!(batch.aliases.len(), 1);
         assert_eq!(batch.aliases[0].alias.as_str(), "data.gslb.xiaomi.com");
+        assert_eq!(batch.aliases[0].device, Mac(PHONE));
         // An hour later both still go on; the answer has gone stale, another was given since.
         answer(&mut pipeline, PHONE, 3700, b'x');
         for epoch in [2, 61, 62] {
