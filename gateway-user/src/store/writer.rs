@@ -180,9 +180,10 @@ fn append(
         sightings::see(&tx, id)?;
     }
     for alias in aliases {
+        let device = ids.device(&tx, alias.device)?;
         let (name, alias) = (ids.name(&tx, Some(&alias.name))?, ids.name(&tx, Some(&alias.alias))?);
-        tx.prepare_cached("INSERT OR IGNORE INTO alias (name, alias) VALUES (?, ?)")?
-            .execute([name, alias])?;
+        tx.prepare_cached("INSERT OR IGNORE INTO alias (device, name, alias) VALUES (?, ?, ?)")?
+            .execute([device, name, alias])?;
     }
     let missed = late::apply(&tx, ids, late_names)?;
     if missed > 0 {
