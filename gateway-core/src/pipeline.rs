@@ -80,6 +80,11 @@ impl Pipeline {
         Self { config, ..Self::default() }
     }
 
+    /// From now on these peers stay in the house. The gateway's own addresses change while it runs.
+    pub fn set_local(&mut self, local: Vec<IpNetwork>) {
+        self.config.local = local;
+    }
+
     /// Learns what one sample proves. A sample that arrives before the drain of its interval names that
     /// interval's row; one that arrives after names it late.
     pub fn handle_sample(&mut self, header: &SampleHeader, snapshot: &[u8]) {
