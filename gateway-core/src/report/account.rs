@@ -178,6 +178,9 @@ fn shortfall_words(shortfall: &Shortfall, look: &Look<'_>) -> String {
              this",
             seen.0, seen.1, accounted.0, accounted.1
         ),
+        Shortfall::CaptureCut => {
+            "a capture that was replayed is cut: what was behind the cut is not here".to_owned()
+        }
         Shortfall::ImbalanceAtDrains { packets, bytes } => format!(
             "intervals did not balance when they were drained, by {packets} packets ({bytes} bytes); please report this"
         ),

@@ -128,6 +128,9 @@ fn shortfalls(
     if packets > 0 || bytes > 0 {
         shortfalls.push(Shortfall::ImbalanceAtDrains { packets, bytes });
     }
+    if line("capture_cut").0 > 0 {
+        shortfalls.push(Shortfall::CaptureCut);
+    }
     shortfalls
 }
 

@@ -63,6 +63,7 @@ enum JsonShortfall {
     Straddles { edge: &'static str, intervals: usize, bytes: u64, range: JsonRange },
     Unhooked { intervals: u64 },
     Imbalance { seen_packets: u64, seen_bytes: u64, accounted_packets: u64, accounted_bytes: u64 },
+    CaptureCut,
     ImbalanceAtDrains { packets: u64, bytes: u64 },
 }
 
@@ -200,6 +201,7 @@ fn shortfall(shortfall: &Shortfall) -> JsonShortfall {
             accounted_packets: accounted.0,
             accounted_bytes: accounted.1,
         },
+        Shortfall::CaptureCut => JsonShortfall::CaptureCut,
         Shortfall::ImbalanceAtDrains { packets, bytes } => {
             JsonShortfall::ImbalanceAtDrains { packets, bytes }
         }

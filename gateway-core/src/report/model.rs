@@ -145,6 +145,8 @@ pub enum Shortfall {
         /// Packets and bytes in rows and named losses.
         accounted: (u64, u64),
     },
+    /// A replayed capture was cut: what comes behind the cut is not there.
+    CaptureCut,
     /// Intervals did not add up when they were drained, by so much together.
     ImbalanceAtDrains {
         /// Packets.

@@ -10,7 +10,6 @@ use gateway_core::report::json::json;
 use gateway_core::report::model::Report;
 use gateway_core::report::text::{Look, text};
 use std::io::Write;
-use std::path::Path;
 
 /// Prints the summary of a day or any range: what each device sent, to whom, and how much.
 #[derive(Debug, clap::Args)]
@@ -45,20 +44,6 @@ const DESTINATIONS: usize = 15;
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
     print(asked, &args.device.filter(), &args.screen.look(limit(args.limit)), args.json, out)
-}
-
-/// Prints the report of all that a database holds: what a replayed capture ends with.
-///
-/// # Errors
-/// If the database cannot be read or the output not written.
-pub fn print_whole(
-    database: &Path,
-    screen: &ScreenArgs,
-    is_json: bool,
-    out: &mut dyn Write,
-) -> anyhow::Result<Outcome> {
-    let Some(asked) = Asked::of(database, &RangeArgs::everything())? else { return Ok(Outcome::Nothing) };
-    print(asked, &Filter::default(), &screen.look(DESTINATIONS), is_json, out)
 }
 
 fn print(
