@@ -169,6 +169,8 @@ impl Daemon {
         tracing::info!("stopping: draining once more");
         if self.options.detaches_at_exit {
             self.attachments.detach_all(&self.kernel.pins)?;
+        } else {
+            self.look_after_hooks();
         }
         self.drain().await.context("drain once more (the counts stay in the kernel for the next start)")?;
         if self.options.detaches_at_exit {
@@ -186,7 +188,6 @@ impl Daemon {
 
     /// One drain: the samples of the interval are learned from before its rows are made.
     async fn drain(&mut self) -> anyhow::Result<()> {
-        self.look_after_hooks();
         let quiet = self.drainer.turn(&mut self.kernel.tables).await?;
         self.take_waiting_samples();
         self.drainer.finish(&mut self.kernel.tables, quiet).await?;
@@ -196,6 +197,7 @@ impl Daemon {
 
     /// Says a failure once, and again only when it is another one: a full disk must not fill the log too.
     async fn drain_or_say(&mut self) {
+        self.look_after_hooks();
         match self.drain().await {
             Ok(()) => self.said = None,
             Err(error) => {
