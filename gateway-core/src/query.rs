@@ -328,6 +328,9 @@ pub struct Counted {
     pub range: TimeRange,
     /// Was the calendar known?
     pub is_clock_set: bool,
+    /// IP-layer bytes in its rows, where it crosses an edge of the range asked for; 0 otherwise, to save adding up
+    /// what nobody asks for.
+    pub row_bytes: u64,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 #![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(internal_features, reason = "core's public atomics lack 64-bit fetch_add on this target")]
 
+#[allow(dead_code, reason = "shared with the tap, which uses all of it")]
 mod skb;
 
 use aya_ebpf::{

@@ -4,77 +4,9 @@
 
 mod fixture;
 
+use fixture::house::House;
 use gateway_user::store::Writer;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use tempfile::TempDir;
-
-struct House {
-    directory: TempDir,
-}
-
-impl House {
-    /// No database yet.
-    fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
-    }
-
-    fn evening() -> Self {
-        let house = Self::new();
-        let mut writer = Writer::open(&house.database()).unwrap();
-        writer.set_tables_date(Some("2026-11"));
-        for batch in fixture::evening() {
-            writer.append(&batch).unwrap();
-        }
-        writer.set_label(fixture::REDMI, Some("Redmi Note 8")).unwrap();
-        house
-    }
-
-    fn database(&self) -> PathBuf {
-        self.directory.path().join("telltale.db")
-    }
-
-    /// A command in Berlin, as a router's C library is told where it is.
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_telltale"));
-        command
-            .args(args)
-            .env_clear()
-            .env("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-            .env("TELLTALE_DATABASE", self.database());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    /// Runs, and compares what is printed with a golden file.
-    #[track_caller]
-    fn check(&self, args: &[&str], golden: &str) {
-        let output = self.run(args);
-        assert!(output.status.success(), "{args:?}: {output:?}");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(golden);
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::write(&path, &output.stdout).unwrap();
-        }
-        let expected = std::fs::read_to_string(&path).unwrap_or_default();
-        let printed = String::from_utf8(output.stdout).unwrap();
-        assert!(printed == expected, "{golden} differs (UPDATE_EXPECT=1 rewrites it); printed:\n{printed}");
-    }
-
-    /// Runs; nothing on standard output, one line on standard error with these words, this exit code.
-    #[track_caller]
-    fn check_line(&self, args: &[&str], code: i32, words: &str) {
-        let output = self.run(args);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{args:?}");
-        assert!(said.contains(words), "{args:?}: {said}");
-        assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
-    }
-}
+use std::process::Stdio;
 
 const DAY: [&str; 2] = ["--day", "2020-11-22"];
 

@@ -1,16 +1,13 @@
 //! Rows to a [`Report`]: adds up, puts in order, and works out what is missing.
 
-use super::model::{Destination, DeviceReport, Report, Shortfall, Who};
+use super::coverage::{Coverage, Edge, begins_in, coverage, join};
+use super::model::{Destination, DeviceReport, Report, Shortfall, Undated, Who};
 use crate::query::{Counted, DeviceInfo, Filter, FlowSum, TimeRange};
 use crate::row::{Alias, Evidence, LedgerLine, Network, RowKind};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
 use core::cmp::Reverse;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A gap on the calendar shorter than this (nanoseconds) is the clock being set right, not time that went by
-/// unmeasured.
-const MIN_HOLE_NS: u64 = 1_000_000_000;
 
 /// All that a report is made from, as the store answers it.
 #[derive(Clone, Debug)]
@@ -23,6 +20,12 @@ pub struct Input {
     pub filter: Filter,
     /// The journal: intervals that touch the range, by their start.
     pub counted: Vec<Counted>,
+    /// The last [`LATEST`](super::coverage::LATEST) intervals that began by now, wherever the range is.
+    pub latest: Vec<Counted>,
+    /// The intervals without a date that are outside the range.
+    pub undated_elsewhere: Option<Undated>,
+    /// How many intervals of the range had a port of the LAN, or all, unhooked.
+    pub unhooked_intervals: u64,
     /// All devices.
     pub devices: Vec<DeviceInfo>,
     /// The rows that the filter picks.
@@ -40,8 +43,9 @@ pub struct Input {
 /// Makes the report.
 #[must_use]
 pub fn build(input: Input) -> Report {
-    let Input { range, now, filter, counted, devices, flows, stored, ledger, aliases, tables_dates } = input;
-    let Coverage { measured_ns, holes, pending_since } = coverage(&counted, range, now);
+    let Input { range, now, filter, counted, latest, undated_elsewhere, unhooked_intervals, .. } = input;
+    let Input { devices, flows, stored, ledger, aliases, tables_dates, .. } = input;
+    let coverage = coverage(&counted, &latest, range, now);
     let mut coarse = Volume::default();
     let mut by_evidence = BTreeMap::<Evidence, Volume>::new();
     for flow in &flows {
@@ -55,88 +59,54 @@ pub fn build(input: Input) -> Report {
     }
     let reports = device_reports(&flows, &devices, &Aliases::of(&aliases));
     let seen: BTreeSet<Mac> = reports.iter().map(|d| d.mac).collect();
-    // Under a filter, a device without rows may have traffic that was not asked for.
-    let is_unseen = |device: &&DeviceInfo| filter.is_empty() && !seen.contains(&device.mac);
+    // Under a filter, a device without rows may have traffic that was not asked for; under an interval that reaches
+    // far into the range, traffic that is filed before it.
+    let can_be_told =
+        filter.is_empty() && !coverage.straddles.iter().any(|s| s.edge == Edge::Start && !s.is_small);
+    let is_unseen = |device: &&DeviceInfo| can_be_told && !seen.contains(&device.mac);
     let mut unseen: Vec<_> = devices.iter().filter(is_unseen).map(DeviceInfo::display_name).collect();
     unseen.sort_unstable();
     Report {
         range,
         filter: filter.to_string(),
-        measured_ns,
-        pending_since,
-        undated_count: counted.iter().filter(|c| !c.is_clock_set && starts_in(c, range)).count(),
+        undated_count: counted.iter().filter(|c| !c.is_clock_set && begins_in(c, range)).count(),
+        undated_elsewhere,
         tables_dates,
         devices: reports,
         unseen,
         evidence: by_evidence.into_iter().rev().collect(),
-        shortfalls: shortfalls(&holes, coarse, &ledger, stored),
-        holes,
+        shortfalls: shortfalls(&coverage, coarse, &ledger, stored, unhooked_intervals),
+        coverage,
         ledger,
         stored,
     }
 }
 
-fn starts_in(counted: &Counted, range: TimeRange) -> bool {
-    (range.since..range.until).contains(&counted.range.since)
-}
-
-/// What of a range was measured.
-#[derive(PartialEq, Eq, Debug)]
-struct Coverage {
-    /// How much, nanoseconds.
-    measured_ns: u64,
-    /// What was not.
-    holes: Vec<TimeRange>,
-    /// Since when it is not known yet.
-    pending_since: Option<WallTime>,
-}
-
-/// Looks for the parts of the range, up to now, that no interval covers.
-fn coverage(counted: &[Counted], range: TimeRange, now: WallTime) -> Coverage {
-    let until = range.until.min(now).max(range.since);
-    let pending_since = pending(counted, now).filter(|since| (range.since..until).contains(since));
-    let range = TimeRange { since: range.since, until: pending_since.unwrap_or(until) };
-    let mut holes = Vec::new();
-    let mut hole = |since: WallTime, until: WallTime| {
-        let Some(hole) = range.overlap(TimeRange { since, until }) else { return };
-        if hole.len_ns() >= MIN_HOLE_NS {
-            holes.push(hole);
-        }
-    };
-    let mut covered_until = range.since;
-    // Where each origin's steady clock has come to: what goes on from there leaves no gap, even where the
-    // calendar was set forward in between.
-    let mut steady = BTreeMap::<i64, u64>::new();
-    for Counted { origin, boot_ns: (began, ended), range: interval, .. } in counted {
-        let goes_on = steady.get(origin).is_some_and(|until| began <= until);
-        if interval.since > covered_until && !goes_on {
-            hole(covered_until, interval.since);
-        }
-        steady.insert(*origin, *ended);
-        covered_until = covered_until.max(interval.until);
-    }
-    hole(covered_until, range.until);
-    let missing: u64 = holes.iter().map(|hole| hole.len_ns()).sum();
-    Coverage { measured_ns: range.len_ns().saturating_sub(missing), holes, pending_since }
-}
-
-/// The end of the last interval, if the drain after it may still come: it is due after as long again, and is
-/// allowed to be late by as much.
-fn pending(counted: &[Counted], now: WallTime) -> Option<WallTime> {
-    let last = counted.iter().max_by_key(|c| c.range.until)?;
-    let since = TimeRange { since: last.range.until, until: now }.len_ns();
-    (since > 0 && since <= last.range.len_ns().saturating_mul(2)).then_some(last.range.until)
-}
-
-fn shortfalls(holes: &[TimeRange], coarse: Volume, ledger: &[LedgerLine], stored: Volume) -> Vec<Shortfall> {
+fn shortfalls(
+    coverage: &Coverage,
+    coarse: Volume,
+    ledger: &[LedgerLine],
+    stored: Volume,
+    unhooked_intervals: u64,
+) -> Vec<Shortfall> {
     let line = |counter: &str| {
         let found = ledger.iter().find(|l| l.counter == counter);
         found.map_or((0, 0), |l| (l.packets, l.bytes.unwrap_or(0)))
     };
+    let Coverage { holes, straddles, .. } = coverage;
     let mut shortfalls = Vec::new();
     if !holes.is_empty() {
         let ns = holes.iter().map(|hole| hole.len_ns()).sum();
         shortfalls.push(Shortfall::NotMeasured { count: holes.len(), ns });
+    }
+    for edge in [Edge::Start, Edge::End] {
+        let large: Vec<_> = straddles.iter().filter(|s| s.edge == edge && !s.is_small).collect();
+        if let Some((interval, bytes)) = large.iter().fold(None, |sum, s| Some(join(sum, s))) {
+            shortfalls.push(Shortfall::Straddles { edge, count: large.len(), bytes, interval });
+        }
+    }
+    if unhooked_intervals > 0 {
+        shortfalls.push(Shortfall::Unhooked { intervals: unhooked_intervals });
     }
     let (packets, bytes) = line("nobody");
     if packets > 0 {
@@ -145,11 +115,18 @@ fn shortfalls(holes: &[TimeRange], coarse: Volume, ledger: &[LedgerLine], stored
     if coarse.packets() > 0 {
         shortfalls.push(Shortfall::PeerUnknown { bytes: coarse.bytes() });
     }
-    let (_, seen) = line("seen");
-    let lost: u64 = LedgerLine::IS_LOSS.iter().map(|counter| line(counter).1).sum();
-    let accounted = stored.bytes().saturating_add(lost);
+    let lost = LedgerLine::IS_LOSS.map(line);
+    let lost =
+        lost.iter().fold((0u64, 0u64), |sum, l| (sum.0.saturating_add(l.0), sum.1.saturating_add(l.1)));
+    let seen = line("seen");
+    let accounted = (stored.packets().saturating_add(lost.0), stored.bytes().saturating_add(lost.1));
     if seen != accounted {
         shortfalls.push(Shortfall::Imbalance { seen, accounted });
+    }
+    // Two faults can cancel each other out in the sum, and were faults all the same.
+    let (packets, bytes) = line("imbalance");
+    if packets > 0 || bytes > 0 {
+        shortfalls.push(Shortfall::ImbalanceAtDrains { packets, bytes });
     }
     shortfalls
 }
@@ -299,65 +276,6 @@ fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
     use super::*;
-
-    const S: i64 = 1_000_000_000;
-
-    fn range(since: i64, until: i64) -> TimeRange {
-        TimeRange { since: WallTime(since * S), until: WallTime(until * S) }
-    }
-
-    /// Seconds: origin, start and end since boot, start and end on the calendar.
-    fn counted(origin: i64, boot: (u64, u64), wall: (i64, i64)) -> Counted {
-        let ns = S.cast_unsigned();
-        Counted {
-            origin,
-            boot_ns: (boot.0 * ns, boot.1 * ns),
-            range: range(wall.0, wall.1),
-            is_clock_set: true,
-        }
-    }
-
-    #[track_caller]
-    fn check(journal: &[Counted], now: i64, measured: u64, holes: &[(i64, i64)]) {
-        let found = coverage(journal, range(0, 100), WallTime(now * S));
-        let holes = holes.iter().map(|(a, b)| range(*a, *b)).collect();
-        let measured_ns = measured * S.cast_unsigned();
-        assert_eq!(found, Coverage { measured_ns, holes, pending_since: None });
-    }
-
-    #[test]
-    fn holes_are_what_no_interval_covers() {
-        check(&[], 1_000, 0, &[(0, 100)]);
-        check(&[counted(1, (0, 200), (-50, 150))], 1_000, 100, &[]);
-        check(
-            &[counted(1, (0, 10), (10, 20)), counted(1, (30, 40), (40, 50))],
-            1_000,
-            20,
-            &[(0, 10), (20, 40), (50, 100)],
-        );
-    }
-
-    #[test]
-    fn the_future_is_no_hole() {
-        check(&[counted(1, (0, 60), (0, 60))], 60, 60, &[]);
-        check(&[], -5, 0, &[]);
-    }
-
-    #[test]
-    fn a_drain_that_is_due_is_no_hole() {
-        let journal = [counted(1, (0, 30), (0, 30)), counted(1, (30, 40), (30, 40))];
-        let at = |now: i64| coverage(&journal, range(0, 100), WallTime(now * S));
-        let pending_since = Some(WallTime(40 * S));
-        assert_eq!(at(60), Coverage { measured_ns: 40_000_000_000, holes: vec![], pending_since });
-        assert_eq!(at(61).holes, [range(40, 61)]);
-    }
-
-    #[test]
-    fn a_clock_set_forward_makes_no_hole() {
-        check(&[counted(1, (0, 50), (0, 50)), counted(1, (50, 90), (60, 100))], 1_000, 100, &[]);
-        // Other tables, other time.
-        check(&[counted(1, (0, 50), (0, 50)), counted(2, (50, 90), (60, 100))], 1_000, 90, &[(50, 60)]);
-    }
 
     #[test]
     fn a_site_is_told_by_its_last_labels() {

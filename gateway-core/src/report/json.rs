@@ -2,6 +2,7 @@
 //! Times are UTC (RFC 3339). What is not known is null; what was not seen is absent from its list.
 
 use super::civil::Civil;
+use super::coverage::{Coverage, Edge, Straddle};
 use super::model::{Destination, DeviceReport, Report, Shortfall, Who};
 use crate::query::TimeRange;
 use crate::row::{LedgerLine, Network};
@@ -30,11 +31,14 @@ struct JsonReport<'a> {
     range: JsonRange,
     filter: Option<&'a str>,
     is_complete: bool,
+    complete_until: Option<String>,
     shortfalls: Vec<JsonShortfall>,
     measured_seconds: u64,
     not_measured: Vec<JsonRange>,
     not_stored_yet_since: Option<String>,
     undated_intervals: usize,
+    undated_intervals_elsewhere: u64,
+    small_straddles: Vec<JsonStraddle>,
     tables_dates: Option<JsonDates<'a>>,
     routed: Volume,
     devices: Vec<JsonDevice<'a>>,
@@ -56,7 +60,25 @@ enum JsonShortfall {
     NotMeasured { stretches: usize, seconds: u64 },
     NoDevice { packets: u64, bytes: u64 },
     PeerUnknown { bytes: u64 },
-    Imbalance { seen_bytes: u64, accounted_bytes: u64 },
+    Straddles { edge: &'static str, intervals: usize, bytes: u64, range: JsonRange },
+    Unhooked { intervals: u64 },
+    Imbalance { seen_packets: u64, seen_bytes: u64, accounted_packets: u64, accounted_bytes: u64 },
+    ImbalanceAtDrains { packets: u64, bytes: u64 },
+}
+
+/// An ordinary interval that crosses an edge of the range.
+#[derive(Serialize)]
+struct JsonStraddle {
+    edge: &'static str,
+    bytes: u64,
+    range: JsonRange,
+}
+
+fn edge_word(edge: Edge) -> &'static str {
+    match edge {
+        Edge::Start => "start",
+        Edge::End => "end",
+    }
 }
 
 #[derive(Serialize)]
@@ -123,10 +145,9 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
     let Report {
         range,
         filter,
-        measured_ns,
-        holes,
-        pending_since,
+        coverage: Coverage { measured_ns, holes, pending_since, stored_until: _, straddles },
         undated_count,
+        undated_elsewhere,
         tables_dates,
         devices,
         unseen,
@@ -140,11 +161,14 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         range: (*range).into(),
         filter: (!filter.is_empty()).then_some(filter),
         is_complete: report.is_complete(),
+        complete_until: report.complete_until().map(Civil::utc),
         shortfalls: shortfalls.iter().map(shortfall).collect(),
         measured_seconds: measured_ns / 1_000_000_000,
         not_measured: holes.iter().map(|hole| (*hole).into()).collect(),
         not_stored_yet_since: pending_since.map(Civil::utc),
         undated_intervals: *undated_count,
+        undated_intervals_elsewhere: undated_elsewhere.map_or(0, |undated| undated.count),
+        small_straddles: straddles.iter().filter(|s| s.is_small).map(straddle).collect(),
         tables_dates: tables_dates.as_ref().map(|(oldest, newest)| JsonDates { oldest, newest }),
         routed: report.routed(),
         devices: devices.iter().map(device).collect(),
@@ -163,10 +187,28 @@ fn shortfall(shortfall: &Shortfall) -> JsonShortfall {
         }
         Shortfall::NoDevice { packets, bytes } => JsonShortfall::NoDevice { packets, bytes },
         Shortfall::PeerUnknown { bytes } => JsonShortfall::PeerUnknown { bytes },
-        Shortfall::Imbalance { seen, accounted } => {
-            JsonShortfall::Imbalance { seen_bytes: seen, accounted_bytes: accounted }
+        Shortfall::Straddles { edge, count, bytes, interval } => JsonShortfall::Straddles {
+            edge: edge_word(edge),
+            intervals: count,
+            bytes,
+            range: interval.into(),
+        },
+        Shortfall::Unhooked { intervals } => JsonShortfall::Unhooked { intervals },
+        Shortfall::Imbalance { seen, accounted } => JsonShortfall::Imbalance {
+            seen_packets: seen.0,
+            seen_bytes: seen.1,
+            accounted_packets: accounted.0,
+            accounted_bytes: accounted.1,
+        },
+        Shortfall::ImbalanceAtDrains { packets, bytes } => {
+            JsonShortfall::ImbalanceAtDrains { packets, bytes }
         }
     }
+}
+
+fn straddle(straddle: &Straddle) -> JsonStraddle {
+    let Straddle { edge, interval, bytes, is_small: _ } = *straddle;
+    JsonStraddle { edge: edge_word(edge), bytes, range: interval.into() }
 }
 
 fn ledger_line(line: &LedgerLine) -> JsonLedger<'_> {

@@ -4,10 +4,11 @@
 //! clock or knows the time zone; the shell passes both in. What was not measured is said to be so and never shown
 //! as a zero, and a device "contacted" a name, no more: what was in the packets nobody here has seen.
 
-mod account;
+pub mod account;
 pub mod amount;
 pub mod build;
 pub mod civil;
+pub mod coverage;
 pub mod json;
 pub mod model;
 pub mod table;

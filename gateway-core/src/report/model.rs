@@ -1,5 +1,6 @@
 //! What a report says, before it is put in writing. Plain values, every list in the order it is to be printed.
 
+use super::coverage::{Coverage, Edge};
 use crate::query::TimeRange;
 use crate::row::{Evidence, LedgerLine, Network};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
@@ -12,14 +13,12 @@ pub struct Report {
     pub range: TimeRange,
     /// What was asked for within it, in words; empty for everything.
     pub filter: String,
-    /// How much of the range was measured, nanoseconds.
-    pub measured_ns: u64,
-    /// The stretches of the range, up to now, that no interval covers.
-    pub holes: Vec<TimeRange>,
-    /// Since when nothing is stored because the next drain is only just due.
-    pub pending_since: Option<WallTime>,
+    /// How much of the range was measured, and what crosses its edges.
+    pub coverage: Coverage,
     /// How many intervals of the range were counted while the gateway did not know the time.
     pub undated_count: usize,
+    /// The intervals without a date that are outside the range.
+    pub undated_elsewhere: Option<Undated>,
     /// The oldest and newest date of the tables that networks are from.
     pub tables_dates: Option<(String, String)>,
     /// The devices with traffic, by volume.
@@ -91,6 +90,15 @@ pub struct Destination {
     pub aliases: Vec<DomainName>,
 }
 
+/// Intervals that were counted while the gateway did not know the time, and that none of their boot has dated since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Undated {
+    /// How many.
+    pub count: u64,
+    /// Where they are kept: from the first's start to the last's end, on a calendar that was not set.
+    pub kept_at: TimeRange,
+}
+
 /// A reason why a report does not hold all there was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shortfall {
@@ -113,20 +121,51 @@ pub enum Shortfall {
         /// IP-layer bytes.
         bytes: u64,
     },
+    /// Intervals, each counted in one piece, that cross an edge of the range by far: no one knows how much of them
+    /// belongs on which side.
+    Straddles {
+        /// Which edge: before the start, their rows are filed outside; across the end, inside.
+        edge: Edge,
+        /// How many.
+        count: usize,
+        /// IP-layer bytes in their rows, of all devices.
+        bytes: u64,
+        /// From the first's start to the last's end.
+        interval: TimeRange,
+    },
+    /// Intervals in which a port of the LAN was not hooked, or none was.
+    Unhooked {
+        /// How many.
+        intervals: u64,
+    },
     /// Rows and ledger do not add up to what was seen.
     Imbalance {
-        /// Bytes that the hooks saw.
-        seen: u64,
-        /// Bytes in rows and named losses.
-        accounted: u64,
+        /// Packets and bytes that the hooks saw.
+        seen: (u64, u64),
+        /// Packets and bytes in rows and named losses.
+        accounted: (u64, u64),
+    },
+    /// Intervals did not add up when they were drained, by so much together.
+    ImbalanceAtDrains {
+        /// Packets.
+        packets: u64,
+        /// IP-layer bytes.
+        bytes: u64,
     },
 }
 
 impl Report {
-    /// Is all there that was there to be measured?
+    /// Is all there that was there to be measured, for the whole range, to its end?
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.shortfalls.is_empty()
+        self.complete_until().is_some_and(|until| until >= self.range.until)
+    }
+
+    /// Up to when nothing is missing: the range's end, or an earlier moment where the rest is not stored yet or still
+    /// to come. `None` if something is missing before that.
+    #[must_use]
+    pub fn complete_until(&self) -> Option<WallTime> {
+        self.shortfalls.is_empty().then_some(self.coverage.stored_until)
     }
 
     /// Routed volume of all devices in the report.

@@ -10,6 +10,13 @@ use crate::row::Evidence;
 use crate::units::{Volume, WallTime};
 use core::fmt::Write;
 
+/// What rows without a peer are called. The kernel's last resort knows the device and no more, so that it cannot tell
+/// the house from the world, nor what is excluded.
+pub const COARSE_WORDS: &str = "peer unknown: tables were full; may include traffic in the house";
+
+/// The same in a column's cell, which has to stay short, and in the remark below it.
+const COARSE_CELL: (&str, &str) = ("peer unknown: tables were full", "may include traffic in the house");
+
 /// How it is to look. The shell knows the terminal and the time zone.
 pub struct Look<'a> {
     /// Cells of the terminal's line; `None` where nothing needs cutting.
@@ -29,6 +36,12 @@ impl Look<'_> {
     #[must_use]
     pub fn local(&self, at: WallTime) -> String {
         Civil::of(at, (self.offset_of)(at)).to_string()
+    }
+
+    /// A stretch of time: `2026-11-22 14:03 +01:00 to 2026-11-22 14:05 +01:00`.
+    #[must_use]
+    pub fn span(&self, range: TimeRange) -> String {
+        format!("{} to {}", self.local(range.since), self.local(range.until))
     }
 
     pub(super) fn bytes(&self, count: u64) -> String {
@@ -56,7 +69,12 @@ pub fn text(report: &Report, look: &Look<'_>) -> String {
         device_part(&mut out, device, look);
     }
     if !report.unseen.is_empty() {
-        line(&mut out, &format!("\nNot seen in this range: {}", clean(&report.unseen.join(", "))));
+        // Beside an interval that reaches in, a device without a row may have been there.
+        let what = match report.coverage.reaching_in() {
+            None => "Not seen in this range",
+            Some(_) => "Without a row in this range",
+        };
+        line(&mut out, &format!("\n{what}: {}", clean(&report.unseen.join(", "))));
     }
     evidence_part(&mut out, report, look);
     local_part(&mut out, report, look);
@@ -74,8 +92,7 @@ pub(super) fn title(out: &mut String, text: &str, look: &Look<'_>) {
 }
 
 fn head(out: &mut String, report: &Report, look: &Look<'_>) {
-    let TimeRange { since, until } = report.range;
-    let span = format!("{} to {}", look.local(since), look.local(until));
+    let span = look.span(report.range);
     line(out, &look.paint.styled(&format!("Telltale report, {span}"), Style::Dim));
     if !report.filter.is_empty() {
         line(out, &format!("Only {}", clean(&report.filter)));
@@ -91,7 +108,7 @@ fn head(out: &mut String, report: &Report, look: &Look<'_>) {
 fn sentence(report: &Report, look: &Look<'_>) -> String {
     let routed = report.routed();
     if routed.packets() == 0 {
-        return "No traffic between a device and the world was seen.".to_owned();
+        return quiet_sentence(report, look);
     }
     let active: Vec<_> = report.devices.iter().filter(|d| d.routed.packets() > 0).collect();
     let mut said = format!(
@@ -119,6 +136,21 @@ fn sentence(report: &Report, look: &Look<'_>) -> String {
         }
         None => said + ".",
     }
+}
+
+/// The same where no row has anything exchanged with the world.
+fn quiet_sentence(report: &Report, look: &Look<'_>) -> String {
+    if let Some((interval, bytes)) = report.coverage.reaching_in() {
+        let why = account::reaching_in_words(interval, bytes, look);
+        return format!("No row of this range is of traffic with the world; but {why}.");
+    }
+    if report.coverage.measured_ns == 0 {
+        return "Nothing of this range was measured and stored.".to_owned();
+    }
+    if report.devices.is_empty() {
+        return "No traffic between a device and the world was seen.".to_owned();
+    }
+    "Only traffic that stayed in the house was seen.".to_owned()
 }
 
 /// Who a destination is, in words.
@@ -150,7 +182,7 @@ fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
     let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
     line(out, &format!("{}{about}", look.paint.styled(&clean(name), Style::Bold)));
     if routed.packets() == 0 {
-        line(out, "  not seen exchanging anything with the world");
+        line(out, "  only traffic that stayed in the house");
         return;
     }
     line(out, &format!("  {}, {} packets", look.up_down(*routed), routed.packets()));
@@ -188,7 +220,9 @@ fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
         ));
     }
     if coarse.packets() > 0 {
-        table.push(cells("peer unknown: tables were full", *coarse, routed.up_bytes, "?".to_owned(), look));
+        let (cell, remark) = COARSE_CELL;
+        table.push(cells(cell, *coarse, routed.up_bytes, "?".to_owned(), look));
+        table.note(remark);
     }
     out.push_str(&table.render(2, look.width, look.paint));
 }
@@ -279,7 +313,9 @@ fn evidence_part(out: &mut String, report: &Report, look: &Look<'_>) {
     let mut coarse = Volume::default();
     report.devices.iter().for_each(|d| coarse.add(d.coarse));
     if coarse.packets() > 0 {
-        push("peer unknown: tables were full", coarse);
+        let (cell, remark) = COARSE_CELL;
+        push(cell, coarse);
+        table.note(remark);
     }
     out.push_str(&table.render(2, look.width, look.paint));
 }

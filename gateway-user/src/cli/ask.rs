@@ -1,5 +1,6 @@
 //! What every reading command shares: which database, which rows, and what to say when there are none.
 
+use super::Outcome;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
 use crate::store::Reader;
@@ -7,10 +8,13 @@ use gateway_core::query::{
     DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_asn, parse_country, parse_evidence,
     parse_protocol,
 };
+use gateway_core::report::account::reaching_in_words;
+use gateway_core::report::coverage::{Coverage, coverage};
 use gateway_core::report::text::Look;
 use gateway_core::row::Evidence;
 use gateway_core::units::{Country, WallTime};
 use ipnetwork::IpNetwork;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Which database.
@@ -127,8 +131,7 @@ impl Asked {
             return Ok(None);
         };
         let range = range.resolve(&now, extent)?;
-        // Data from the future (a wrong clock, then or now) is data all the same.
-        let now = when::wall(&now)?.max(extent.until);
+        let now = when::wall(&now)?;
         Ok(Some(Self { reader, range, now, extent }))
     }
 
@@ -140,28 +143,63 @@ impl Asked {
         self.reader.flows(self.range, filter)
     }
 
-    /// Says on standard error why there are no rows.
+    /// How much of the range is covered.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn explain_nothing(&self, filter: &Filter, look: &Look<'_>) -> anyhow::Result<()> {
+    fn coverage(&self) -> anyhow::Result<Coverage> {
+        let Self { reader, range, now, .. } = self;
+        Ok(coverage(&reader.counted(*range)?, &reader.latest(*now)?, *range, *now))
+    }
+
+    /// Why there are no rows to show; `is_all_local` if there are rows, and all of traffic in the house.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn why_nothing(
+        &self,
+        filter: &Filter,
+        is_all_local: bool,
+        look: &Look<'_>,
+    ) -> anyhow::Result<String> {
         let Self { reader, range, extent, .. } = self;
-        let span = |range: &TimeRange| format!("{} to {}", look.local(range.since), look.local(range.until));
+        let span = look.span(*range);
+        let coverage = self.coverage()?;
         if reader.counted(*range)?.is_empty() {
+            if let Some(since) = coverage.pending_since {
+                let last = if since > range.since { since } else { extent.until };
+                return Ok(format!(
+                    "nothing of {span} is stored yet: the last drain was at {}",
+                    look.local(last)
+                ));
+            }
             let day = when::local_date(WallTime(extent.until.0.saturating_sub(1)));
-            say(&format!(
-                "nothing was measured from {}; the database has data from {}: try --day {day} or --all",
-                span(range),
-                span(extent)
+            return Ok(format!(
+                "nothing was measured from {span}; the database has data from {}: try --day {day} or --all",
+                look.span(*extent)
             ));
-        } else if let Some(unknown) = self.unknown_device(filter)? {
-            say(&format!("no device is called {unknown}: `telltale devices` lists those that are known"));
-        } else if filter.is_empty() {
-            say(&format!("no traffic of any device was seen from {}, though it was measured", span(range)));
-        } else {
-            say(&format!("no row from {} has {filter}", span(range)));
         }
-        Ok(())
+        if let Some(unknown) = self.unknown_device(filter)? {
+            return Ok(format!(
+                "no device is called {unknown}: `telltale devices` lists those that are known"
+            ));
+        }
+        let reaching_in = coverage.reaching_in();
+        let nothing = if is_all_local {
+            format!("only traffic that stayed in the house was seen from {span}: `telltale flows` lists it")
+        } else if !filter.is_empty() {
+            format!("no row from {span} has {filter}")
+        } else if reaching_in.is_some() {
+            format!("no row is filed under {span}")
+        } else {
+            format!("no traffic of any device was seen from {span}, though it was measured")
+        };
+        Ok(match reaching_in {
+            Some((interval, bytes)) => {
+                format!("{nothing}; but {}", reaching_in_words(interval, bytes, look))
+            }
+            None => nothing,
+        })
     }
 
     fn unknown_device(&self, filter: &Filter) -> anyhow::Result<Option<String>> {
@@ -176,6 +214,27 @@ impl Asked {
         let names: Vec<_> = filter.devices.iter().map(ToString::to_string).collect();
         Ok(Some(names.join(" or ")))
     }
+}
+
+/// Renders a whole answer from what is read of a database, lets go of it, and only then writes: who pages through the
+/// answer for an hour must not keep an hour's log of writes from being folded into the database. `render` returns why
+/// there is nothing to show, if so; that goes to standard error.
+///
+/// # Errors
+/// What `render` fails with, or if the output cannot be written.
+pub fn answer<T>(
+    source: T,
+    out: &mut dyn Write,
+    render: impl FnOnce(&T, &mut Vec<u8>) -> anyhow::Result<Option<String>>,
+) -> anyhow::Result<Outcome> {
+    let mut page = Vec::new();
+    let why_nothing = render(&source, &mut page)?;
+    drop(source);
+    out.write_all(&page)?;
+    let Some(why) = why_nothing else { return Ok(Outcome::Found) };
+    out.flush()?;
+    say(&why);
+    Ok(Outcome::Nothing)
 }
 
 /// Opens a database to read; `None`, after saying what to run on standard error, if there is none.

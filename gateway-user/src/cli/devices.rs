@@ -1,6 +1,6 @@
 //! `telltale devices`: who is in the house, and what the user calls it.
 
-use super::ask::{DatabaseArg, open, say};
+use super::ask::{DatabaseArg, answer, open, say};
 use super::screen::ScreenArgs;
 use super::{Outcome, csv};
 use crate::store::Writer;
@@ -95,21 +95,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 
 fn list(args: &ListArgs, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let Some(reader) = open(&args.database.path()?)? else { return Ok(Outcome::Nothing) };
-    let devices = reader.devices()?;
-    if args.json {
-        let shape = JsonDevices { version: VERSION, devices: devices.iter().map(Shape::of).collect() };
-        writeln!(out, "{}", serde_json::to_string_pretty(&shape)?)?;
-    } else if args.csv {
-        print_csv(out, &devices)?;
-    } else if !devices.is_empty() {
-        print_text(out, &devices)?;
-    }
-    if devices.is_empty() {
-        out.flush()?;
-        say("no device was seen yet: `telltale doctor` tells whether this machine can see any");
-        return Ok(Outcome::Nothing);
-    }
-    Ok(Outcome::Found)
+    answer(reader, out, |reader, page| {
+        let devices = reader.devices()?;
+        if args.json {
+            let shape = JsonDevices { version: VERSION, devices: devices.iter().map(Shape::of).collect() };
+            writeln!(page, "{}", serde_json::to_string_pretty(&shape)?)?;
+        } else if args.csv {
+            print_csv(page, &devices)?;
+        } else if !devices.is_empty() {
+            print_text(page, &devices)?;
+        }
+        let nobody = "no device was seen yet: `telltale doctor` tells whether this machine can see any";
+        Ok(devices.is_empty().then(|| nobody.to_owned()))
+    })
 }
 
 fn label(args: &LabelArgs, out: &mut dyn Write) -> anyhow::Result<Outcome> {

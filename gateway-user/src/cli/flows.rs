@@ -1,6 +1,6 @@
 //! `telltale flows`: the rows themselves, those of a range with one key added up.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, limit};
+use super::ask::{Asked, DatabaseArg, FilterArgs, answer, limit};
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use super::{Outcome, csv};
@@ -9,7 +9,7 @@ use gateway_core::report::amount::bytes;
 use gateway_core::report::civil::Civil;
 use gateway_core::report::json::{JsonRange, VERSION};
 use gateway_core::report::table::{Align, Table};
-use gateway_core::report::text::{Look, evidence_words};
+use gateway_core::report::text::{COARSE_WORDS, Look, evidence_words};
 use gateway_core::row::{Evidence, OpenedBy, RowKind};
 use gateway_core::units::{DomainName, Mac, Volume};
 use serde::Serialize;
@@ -52,34 +52,31 @@ const DEFAULT_LINES: usize = 50;
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
     let filter = args.filters.filter();
-    let mut flows = asked.flows(&filter)?;
-    // They come in order of their keys, and this sort keeps that among equals.
-    flows.sort_by_key(|flow| std::cmp::Reverse(flow.volume.bytes()));
-    let devices =
-        asked.reader.devices()?.into_iter().map(|device: DeviceInfo| (device.mac, device.display_name()));
-    let devices: BTreeMap<Mac, String> = devices.collect();
-    let default = if args.json || args.csv { 0 } else { DEFAULT_LINES };
-    let limit = limit(args.limit.unwrap_or(default));
-    let shown = flows.get(..limit).unwrap_or(&flows);
-    let look = args.screen.look(0);
-    if args.json {
-        let flows = shown.iter().map(|flow| Shape::of(flow, &devices)).collect();
-        let shape = JsonFlows { version: VERSION, range: asked.range.into(), flows };
-        writeln!(out, "{}", serde_json::to_string_pretty(&shape)?)?;
-    } else if args.csv {
-        csv::line(out, &CSV_HEAD.map(str::to_owned))?;
-        for flow in shown {
-            csv::line(out, &csv_fields(Shape::of(flow, &devices)))?;
+    answer(asked, out, |asked, page| {
+        let mut flows = asked.flows(&filter)?;
+        // They come in order of their keys, and this sort keeps that among equals.
+        flows.sort_by_key(|flow| std::cmp::Reverse(flow.volume.bytes()));
+        let devices = asked.reader.devices()?.into_iter();
+        let devices: BTreeMap<Mac, String> =
+            devices.map(|device: DeviceInfo| (device.mac, device.display_name())).collect();
+        let default = if args.json || args.csv { 0 } else { DEFAULT_LINES };
+        let limit = limit(args.limit.unwrap_or(default));
+        let shown = flows.get(..limit).unwrap_or(&flows);
+        let look = args.screen.look(0);
+        if args.json {
+            let flows = shown.iter().map(|flow| Shape::of(flow, &devices)).collect();
+            let shape = JsonFlows { version: VERSION, range: asked.range.into(), flows };
+            writeln!(page, "{}", serde_json::to_string_pretty(&shape)?)?;
+        } else if args.csv {
+            csv::line(page, &CSV_HEAD.map(str::to_owned))?;
+            for flow in shown {
+                csv::line(page, &csv_fields(Shape::of(flow, &devices)))?;
+            }
+        } else if !flows.is_empty() {
+            print_text(page, &look, shown, flows.len() - shown.len(), &devices)?;
         }
-    } else if !flows.is_empty() {
-        print_text(out, &look, shown, flows.len() - shown.len(), &devices)?;
-    }
-    if flows.is_empty() {
-        out.flush()?;
-        asked.explain_nothing(&filter, &look)?;
-        return Ok(Outcome::Nothing);
-    }
-    Ok(Outcome::Found)
+        flows.is_empty().then(|| asked.why_nothing(&filter, false, &look)).transpose()
+    })
 }
 
 fn print_text(
@@ -107,6 +104,9 @@ fn print_text(
     if more > 0 {
         table.note(&format!("and {more} more (--limit 0 shows all)"));
     }
+    if flows.iter().any(|flow| flow.key.kind == RowKind::Coarse) {
+        table.note(COARSE_WORDS);
+    }
     out.write_all(table.render(0, look.width, look.paint).as_bytes())?;
     Ok(())
 }
@@ -128,9 +128,14 @@ fn text_cells(flow: &FlowSum, devices: &BTreeMap<Mac, String>, look: &Look<'_>) 
     let organisation = network.organisation.as_deref().unwrap_or_default();
     let network_words = network.asn.map_or_else(String::new, |asn| format!("AS{asn} "));
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let contacted = match (&key.name, key.kind) {
+        (None, RowKind::Local) => "(in the house)".to_owned(),
+        (Some(name), RowKind::Local) => format!("{name} (in the house)"),
+        (name, _) => dash(name.as_ref().map_or_else(String::new, ToString::to_string)),
+    };
     vec![
         device_name(devices, key.device),
-        dash(key.name.as_ref().map_or_else(String::new, ToString::to_string)),
+        contacted,
         peer,
         service,
         bytes(volume.up_bytes, look.is_exact),

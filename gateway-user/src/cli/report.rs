@@ -1,7 +1,7 @@
 //! `telltale report`: what each device exchanged with whom, in a page.
 
 use super::Outcome;
-use super::ask::{Asked, DatabaseArg, DeviceArg, limit};
+use super::ask::{Asked, DatabaseArg, DeviceArg, answer, limit};
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use gateway_core::query::Filter;
@@ -44,7 +44,7 @@ const DESTINATIONS: usize = 15;
 /// If the database cannot be read or the output not written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
-    print(&asked, &args.device.filter(), &args.screen.look(limit(args.limit)), args.json, out)
+    print(asked, &args.device.filter(), &args.screen.look(limit(args.limit)), args.json, out)
 }
 
 /// Prints the report of all that a database holds: what a replayed capture ends with.
@@ -58,30 +58,27 @@ pub fn print_whole(
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     let Some(asked) = Asked::of(database, &RangeArgs::everything())? else { return Ok(Outcome::Nothing) };
-    print(&asked, &Filter::default(), &screen.look(DESTINATIONS), is_json, out)
+    print(asked, &Filter::default(), &screen.look(DESTINATIONS), is_json, out)
 }
 
 fn print(
-    asked: &Asked,
+    asked: Asked,
     filter: &Filter,
     look: &Look<'_>,
     is_json: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
-    let report = make(asked, filter)?;
-    let was_measured = !asked.reader.counted(asked.range)?.is_empty();
-    // A range that nobody measured has no report; one that was measured and quiet has.
-    if is_json {
-        out.write_all(json(&report)?.as_bytes())?;
-    } else if was_measured && (filter.is_empty() || !report.devices.is_empty()) {
-        out.write_all(text(&report, look).as_bytes())?;
-    }
-    if report.devices.is_empty() {
-        out.flush()?;
-        asked.explain_nothing(filter, look)?;
-        return Ok(Outcome::Nothing);
-    }
-    Ok(Outcome::Found)
+    answer(asked, out, |asked, page| {
+        let report = make(asked, filter)?;
+        let was_measured = !asked.reader.counted(asked.range)?.is_empty();
+        // A range that nobody measured has no report; one that was measured and quiet has.
+        if is_json {
+            page.extend_from_slice(json(&report)?.as_bytes());
+        } else if was_measured && (filter.is_empty() || !report.devices.is_empty()) {
+            page.extend_from_slice(text(&report, look).as_bytes());
+        }
+        report.devices.is_empty().then(|| asked.why_nothing(filter, false, look)).transpose()
+    })
 }
 
 /// The report that answers a question.
@@ -95,6 +92,9 @@ pub fn make(asked: &Asked, filter: &Filter) -> anyhow::Result<Report> {
         now: *now,
         filter: filter.clone(),
         counted: reader.counted(*range)?,
+        latest: reader.latest(*now)?,
+        undated_elsewhere: reader.undated_elsewhere(*range)?,
+        unhooked_intervals: reader.unhooked_intervals(*range)?,
         devices: reader.devices()?,
         flows: reader.flows(*range, filter)?,
         stored: reader.stored(*range)?,

@@ -1,14 +1,15 @@
 //! `telltale top`: rankings.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, limit};
+use super::ask::{Asked, DatabaseArg, FilterArgs, answer, limit};
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use super::{Outcome, csv};
 use gateway_core::report::amount::{bytes, percent};
 use gateway_core::report::json::{JsonRange, VERSION};
 use gateway_core::report::table::{Align, Table};
-use gateway_core::report::text::Look;
+use gateway_core::report::text::{COARSE_WORDS, Look};
 use gateway_core::report::top::{By, TopLine, TopOf, top};
+use gateway_core::row::RowKind;
 use gateway_core::units::Volume;
 use serde::Serialize;
 use std::io::Write;
@@ -78,23 +79,22 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Rank::Up => By::Up,
         Rank::Down => By::Down,
     };
-    let lines = top(of, by, &asked.flows(&filter)?, &asked.reader.devices()?);
-    let limit = limit(args.limit);
-    let look = args.screen.look(0);
-    let shown = lines.get(..limit).unwrap_or(&lines);
-    if args.json {
-        print_json(out, &asked, title, shown)?;
-    } else if args.csv {
-        print_csv(out, title, shown)?;
-    } else if !lines.is_empty() {
-        print_text(out, &look, &Ranking { title, by, lines: &lines, limit })?;
-    }
-    if lines.is_empty() {
-        out.flush()?;
-        asked.explain_nothing(&filter, &look)?;
-        return Ok(Outcome::Nothing);
-    }
-    Ok(Outcome::Found)
+    answer(asked, out, |asked, page| {
+        let flows = asked.flows(&filter)?;
+        let lines = top(of, by, &flows, &asked.reader.devices()?);
+        let limit = limit(args.limit);
+        let look = args.screen.look(0);
+        let shown = lines.get(..limit).unwrap_or(&lines);
+        if args.json {
+            print_json(page, asked, title, shown)?;
+        } else if args.csv {
+            print_csv(page, title, shown)?;
+        } else if !lines.is_empty() {
+            let coarse = flows.iter().filter(|f| f.key.kind == RowKind::Coarse).map(|f| f.volume.bytes());
+            print_text(page, &look, &Ranking { title, by, lines: &lines, limit, coarse: coarse.sum() })?;
+        }
+        lines.is_empty().then(|| asked.why_nothing(&filter, !flows.is_empty(), &look)).transpose()
+    })
 }
 
 struct Ranking<'a> {
@@ -102,10 +102,12 @@ struct Ranking<'a> {
     by: By,
     lines: &'a [TopLine],
     limit: usize,
+    /// Bytes of rows without a peer among them.
+    coarse: u64,
 }
 
 fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> anyhow::Result<()> {
-    let Ranking { title, by, lines, limit } = *ranking;
+    let Ranking { title, by, lines, limit, coarse } = *ranking;
     let right = Align::Right;
     let share = match by {
         By::Total => "of all",
@@ -134,6 +136,10 @@ fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> an
     }
     if lines.len() > limit {
         table.note(&format!("and {} more (--limit 0 shows all)", lines.len() - limit));
+    }
+    if coarse > 0 {
+        let coarse = bytes(coarse, look.is_exact);
+        table.note(&format!("{coarse} of this: {COARSE_WORDS}"));
     }
     out.write_all(table.render(0, look.width, look.paint).as_bytes())?;
     Ok(())

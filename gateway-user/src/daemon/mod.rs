@@ -167,10 +167,9 @@ impl Daemon {
 
     async fn end(mut self) -> anyhow::Result<()> {
         tracing::info!("stopping: draining once more");
+        self.look_after_hooks();
         if self.options.detaches_at_exit {
             self.attachments.detach_all(&self.kernel.pins)?;
-        } else {
-            self.look_after_hooks();
         }
         self.drain().await.context("drain once more (the counts stay in the kernel for the next start)")?;
         if self.options.detaches_at_exit {

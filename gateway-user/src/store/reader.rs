@@ -7,6 +7,8 @@ use super::ids::read_network;
 use super::open;
 use anyhow::Context;
 use gateway_core::query::{Counted, DeviceInfo, DeviceMatch, Filter, FlowSum, NameMatch, TimeRange};
+use gateway_core::report::coverage::LATEST;
+use gateway_core::report::model::Undated;
 use gateway_core::row::{Alias, LedgerLine, RowKey};
 use gateway_core::units::{DomainName, Volume, WallTime};
 use ipnetwork::IpNetwork;
@@ -34,18 +36,19 @@ impl Reader {
         Ok(Some(Self { db }))
     }
 
-    /// From the start of the first counted interval to the end of the last; `None` if nothing was ever counted.
+    /// From the start of the first dated interval to the end of the last; of the undated ones while there are no
+    /// others; `None` if nothing was ever counted.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub fn extent(&self) -> anyhow::Result<Option<TimeRange>> {
-        let (since, until) = self
-            .db
-            .query_row("SELECT MIN(began_at), MAX(MAX(ended_at, began_at + 1)) FROM interval", [], |row| {
-                Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
-            })
-            .context("read when the database's data is from")?;
-        Ok(since.zip(until).map(|(a, b)| TimeRange { since: WallTime(a), until: WallTime(b) }))
+        let of = |is_clock_set: bool| {
+            let sql =
+                "SELECT MIN(began_at), MAX(MAX(ended_at, began_at + 1)) FROM interval WHERE is_clock_set = ?";
+            self.db.query_row(sql, [is_clock_set], |row| read_range(row, 0))
+        };
+        let read = || Ok::<_, rusqlite::Error>(of(true)?.or(of(false)?));
+        read().context("read when the database's data is from")
     }
 
     /// The intervals that have any time in common with a range, by their start.
@@ -53,17 +56,53 @@ impl Reader {
     /// # Errors
     /// If the database cannot be read.
     pub fn counted(&self, range: TimeRange) -> anyhow::Result<Vec<Counted>> {
-        let sql = "SELECT origin, began_boot_ns, ended_boot_ns, began_at, ended_at, is_clock_set FROM interval \
+        let sql = "SELECT origin, began_boot_ns, ended_boot_ns, began_at, ended_at, is_clock_set, \
+                   CASE WHEN began_at < ?1 OR ended_at > ?2 THEN \
+                   (SELECT SUM(up_bytes + down_bytes) FROM flow WHERE interval = i.id) END FROM interval i \
                    WHERE began_at < ?2 AND (ended_at > ?1 OR began_at >= ?1) ORDER BY began_at, id";
-        self.all(sql, [range.since.0.into(), range.until.0.into()], |row| {
-            Ok(Counted {
-                origin: row.get(0)?,
-                boot_ns: (row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, i64>(2)?.cast_unsigned()),
-                range: TimeRange { since: WallTime(row.get(3)?), until: WallTime(row.get(4)?) },
-                is_clock_set: row.get(5)?,
-            })
-        })
-        .context("read the journal of drains")
+        self.all(sql, [range.since.0.into(), range.until.0.into()], read_counted)
+            .context("read the journal of drains")
+    }
+
+    /// The last intervals that began by a moment, latest first: they tell how often the tables are drained.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn latest(&self, now: WallTime) -> anyhow::Result<Vec<Counted>> {
+        let sql = "SELECT origin, began_boot_ns, ended_boot_ns, began_at, ended_at, is_clock_set, NULL \
+                   FROM interval WHERE began_at <= ? ORDER BY began_at DESC LIMIT ?";
+        let count = i64::try_from(LATEST).unwrap_or(i64::MAX);
+        self.all(sql, [now.0.into(), count.into()], read_counted).context("read the last drains")
+    }
+
+    /// The intervals without a date that did not begin in a range.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn undated_elsewhere(&self, range: TimeRange) -> anyhow::Result<Option<Undated>> {
+        let sql = "SELECT COUNT(*), MIN(began_at), MAX(ended_at) FROM interval \
+                   WHERE is_clock_set = 0 AND NOT (began_at >= ? AND began_at < ?)";
+        let read = |row: &Row<'_>| {
+            let count = row.get::<_, i64>(0)?.cast_unsigned();
+            Ok(read_range(row, 1)?.map(|kept_at| Undated { count, kept_at }))
+        };
+        self.db
+            .query_row(sql, [range.since.0, range.until.0], read)
+            .context("look for intervals without a date")
+    }
+
+    /// How many intervals of a range had a port of the LAN that was not hooked, or none at all.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn unhooked_intervals(&self, range: TimeRange) -> anyhow::Result<u64> {
+        let sql = "SELECT COUNT(DISTINCT i.id) FROM interval i JOIN ledger l ON l.interval = i.id \
+                   WHERE i.began_at >= ? AND i.began_at < ? \
+                   AND l.counter IN ('unhooked_ports', 'no_ports') AND l.packets > 0";
+        self.db
+            .query_row(sql, [range.since.0, range.until.0], |row| row.get::<_, i64>(0))
+            .map(i64::cast_unsigned)
+            .context("count the intervals with unhooked ports")
     }
 
     /// All devices, by MAC address.
@@ -267,6 +306,22 @@ fn peer_condition(prefix: &IpNetwork) -> (&'static str, Vec<Value>) {
     let [first, last] = [prefix.network(), prefix.broadcast()].map(|a| AddrBytes::of(a).as_slice().to_vec());
     let len = i64::try_from(first.len()).unwrap_or(i64::MAX);
     ("length(p.addr) = ? AND p.addr BETWEEN ? AND ?", vec![len.into(), first.into(), last.into()])
+}
+
+/// From two columns of a query that has one line; `None` where there was nothing to take the least or greatest of.
+fn read_range(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<TimeRange>> {
+    let (since, until) = (row.get::<_, Option<i64>>(first)?, row.get::<_, Option<i64>>(first + 1)?);
+    Ok(since.zip(until).map(|(a, b)| TimeRange { since: WallTime(a), until: WallTime(b) }))
+}
+
+fn read_counted(row: &Row<'_>) -> rusqlite::Result<Counted> {
+    Ok(Counted {
+        origin: row.get(0)?,
+        boot_ns: (row.get::<_, i64>(1)?.cast_unsigned(), row.get::<_, i64>(2)?.cast_unsigned()),
+        range: TimeRange { since: WallTime(row.get(3)?), until: WallTime(row.get(4)?) },
+        is_clock_set: row.get(5)?,
+        row_bytes: row.get::<_, Option<i64>>(6)?.unwrap_or(0).cast_unsigned(),
+    })
 }
 
 fn read_volume(row: &Row<'_>, first: usize) -> rusqlite::Result<Volume> {

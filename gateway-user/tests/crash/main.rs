@@ -11,6 +11,7 @@ mod halves;
 mod household;
 mod kills;
 mod load;
+mod meddling;
 mod refusals;
 mod tables;
 mod takeover;
