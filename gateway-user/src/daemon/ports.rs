@@ -2,7 +2,7 @@
 //! each hook is still where it was put.
 
 use super::Daemon;
-use crate::kernel::Attachments;
+use crate::{kernel::Attachments, links::Discovery};
 use std::collections::BTreeSet;
 
 impl Daemon {
@@ -11,6 +11,7 @@ impl Daemon {
         let discovery = self.ports.borrow_and_update().clone();
         let wanted: BTreeSet<u32> = discovery.ports.iter().map(|p| p.index).collect();
         Attachments::detach_where(&self.kernel.pins, |index| !wanted.contains(&index))?;
+        self.keep_house(&discovery);
         self.kernel.tables.set_gateway_macs(&discovery.gateway_macs())?;
         let mut failure = None;
         for port in &discovery.ports {
@@ -28,6 +29,7 @@ impl Daemon {
     /// Hooks what came, lets go of what went.
     pub(super) fn follow_ports(&mut self) {
         let discovery = self.ports.borrow_and_update().clone();
+        self.keep_house(&discovery);
         if let Err(error) = self.kernel.tables.set_gateway_macs(&discovery.gateway_macs()) {
             tracing::error!("{error:#}; the addresses from before stay in force");
         }
@@ -92,5 +94,12 @@ impl Daemon {
         }
         self.drainer.note("unhooked_ports", missing);
         self.drainer.note("no_ports", u64::from(wanted.is_empty()));
+    }
+
+    /// What the gateway itself holds is in the house, be its addresses public or not.
+    fn keep_house(&mut self, discovery: &Discovery) {
+        let mut local = self.config.local_networks.clone();
+        local.extend(&discovery.own_prefixes);
+        self.drainer.pipeline.set_local(local);
     }
 }
