@@ -3,7 +3,9 @@
 use super::alone;
 use super::books::{self, Books};
 use super::daemon::{Daemon, Job};
-use super::household::House;
+use super::household::{DEVICES, House};
+use super::load::Said;
+use gateway_core::units::Volume;
 use gateway_user::daemon::Step;
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
@@ -27,7 +29,7 @@ fn the_database_is_locked_for_longer_than_anybody_waits() {
     let other = Connection::open(&job.database).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let line = daemon.wait_for("a refusal", |line| line.contains("ERROR"));
-    assert!(line.contains(REFUSED) && line.contains("every byte is still counted"), "{line}");
+    assert!(line.contains(REFUSED) && line.contains("it is tried again at each drain"), "{line}");
     other.execute_batch("COMMIT").unwrap();
     daemon.wait_step(Step::Commit);
     daemon.wait_step(Step::Zero);
@@ -70,6 +72,9 @@ fn the_disk_is_full() {
     daemon.wait_step(Step::Zero);
     let filler = fill(&disk);
     daemon.wait_for("a refusal", |line| line.contains("ERROR") && line.contains(REFUSED));
+    for _ in 0..3 {
+        daemon.wait_step(Step::Read);
+    }
     fs::remove_file(&filler).unwrap();
     daemon.wait_step(Step::Commit);
 
@@ -80,6 +85,12 @@ fn the_disk_is_full() {
     let ended = daemon.wait_end();
     assert_eq!(ended.status.code(), Some(2), "{:?}", ended.said);
     assert_eq!(ended.lines_with("the counts stay in the kernel").len(), 1, "{:?}", ended.said);
+    let said_once = ended.lines_with("ERROR").len();
+    assert_eq!(
+        said_once, 2,
+        "once for each time that the disk was full, not at each drain: {:?}",
+        ended.said
+    );
 
     // Full when it starts: it says so and ends; the hooks count on.
     let ended = Daemon::start(&house, &job).wait_end();
@@ -111,13 +122,47 @@ fn the_database_is_another_one() {
     Daemon::start_ready(&house, &job).stop();
     let both = [Books::open(&old.database), Books::open(&job.database)];
     assert_eq!(both[0].table_ids(), both[1].table_ids());
-    for (number, mac) in super::household::DEVICES.into_iter().enumerate() {
-        let mut stored = both[0].volume_of(mac);
-        stored.add(both[1].volume_of(mac));
+    check_spread(&house, &both, &said);
+}
+
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn the_database_is_taken_away_while_it_runs() {
+    let _one = alone();
+    let mut house = House::new();
+    let job = Job::new(&house);
+    let mut daemon = Daemon::start_ready(&house, &job);
+    house.begin_load();
+    daemon.wait_step(Step::Zero);
+    // Between two steps nobody knows; so the daemon holds still while its files are moved.
+    daemon.signal(Signal::SIGSTOP);
+    let taken = house.folder.join("taken.db");
+    for ending in ["", "-wal", "-shm"] {
+        let with = |path: &Path| format!("{}{ending}", path.display());
+        fs::rename(with(&job.database), with(&taken)).unwrap();
+    }
+    daemon.signal(Signal::SIGCONT);
+    daemon.wait_for("a word of it", |line| line.contains("was removed or replaced"));
+    daemon.wait_step(Step::Zero);
+    daemon.wait_step(Step::Zero);
+    daemon.kill();
+    let said = house.end_load();
+    Daemon::start_ready(&house, &job).stop();
+    let both = [Books::open(&taken), Books::open(&job.database)];
+    assert_eq!(both[1].counted("database_replaced").0, 1);
+    check_spread(&house, &both, &said);
+}
+
+/// Every packet in one of these databases, and in no other.
+#[track_caller]
+fn check_spread(house: &House, all: &[Books], said: &Said) {
+    all.iter().for_each(Books::check_balance);
+    for (number, mac) in DEVICES.into_iter().enumerate() {
+        let mut stored = Volume::default();
+        all.iter().for_each(|books| stored.add(books.volume_of(mac)));
         assert_eq!(stored, house.truth(number));
         assert_eq!(stored, said[number]);
     }
-    both.iter().for_each(Books::check_balance);
 }
 
 #[test]
@@ -142,9 +187,5 @@ fn the_machine_was_booted_again() {
     Daemon::start_ready(&house, &job).stop();
     let books = Books::open(&job.database);
     assert_eq!(books.table_ids().len(), 2, "tables made anew have a number of their own");
-    books.check_balance();
-    for (number, mac) in super::household::DEVICES.into_iter().enumerate() {
-        assert_eq!(books.volume_of(mac), house.truth(number));
-        assert_eq!(said[number], house.truth(number));
-    }
+    check_spread(&house, &[books], &said);
 }
