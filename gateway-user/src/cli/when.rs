@@ -29,12 +29,6 @@ pub struct RangeArgs {
 }
 
 impl RangeArgs {
-    /// As if `--all` were given.
-    #[must_use]
-    pub fn everything() -> Self {
-        Self { all: true, ..Self::default() }
-    }
-
     /// The range: its bounds in wall time. A bound that was not given is where the database's data (`extent`) begins,
     /// and now for the end.
     ///

@@ -66,6 +66,9 @@ pub fn table_sizes(total_memory_bytes: u64, cpus: usize, override_slots: Option<
     sizes
 }
 
+/// Leads to one of the sizes.
+type Field = fn(&mut TableSizes) -> &mut u32;
+
 impl TableSizes {
     /// What the kernel holds for good with these sizes.
     #[must_use]
@@ -83,7 +86,7 @@ impl TableSizes {
     /// floor; what a later halving freed beyond need goes back to the fast table, where counting is cheapest.
     fn fit(&mut self, cpus: usize, budget: u64) {
         let wanted = self.fast_slots_per_cpu;
-        let tables: [(fn(&mut Self) -> &mut u32, u32); 3] = [
+        let tables: [(Field, u32); 3] = [
             (|sizes| &mut sizes.fast_slots_per_cpu, FLOOR_FAST_SLOTS),
             (|sizes| &mut sizes.coarse_cells_per_cpu, FLOOR_COARSE_CELLS),
             (|sizes| &mut sizes.exact_entries, FLOOR_EXACT_ENTRIES),
