@@ -129,7 +129,7 @@ impl Wire {
         match kind {
             HookKind::Clsact => {
                 let shown = self.tc(&format!("filter show dev lan {way}"));
-                shown.lines().filter(|l| l.contains("handle 0x7e11")).count()
+                shown.lines().filter(|l| l.contains("handle 0x") && l.contains("telltale_")).count()
             }
             HookKind::Tcx => {
                 let attach_type = if way == "ingress" { TcAttachType::Ingress } else { TcAttachType::Egress };
