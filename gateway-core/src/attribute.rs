@@ -1,10 +1,11 @@
-//! Conversation → name, with its evidence. A wrong name is worse than none: where two conversations or two names
-//! cannot be told apart, there is no name.
+//! Conversation → name, with its evidence. A wrong name is worse than none: where the DNS gave a device two names
+//! for one address and both still vouch when a conversation begins, it gets neither.
 
-use crate::books::{HellosBook, NamesBook};
+use crate::books::{Asked, HellosBook, NamesBook};
 use crate::drained::DrainedFlow;
+use crate::fact::Asker;
 use crate::row::{Evidence, Interval};
-use crate::units::{BootTime, DomainName, Mac};
+use crate::units::{BootTime, DomainName};
 use gateway_common::{FlowKey, FlowState, protocol};
 
 /// A name and why.
@@ -47,6 +48,12 @@ impl Beginning {
     }
 }
 
+/// When the interval's first packet of a conversation passed: to the millisecond, or the interval's beginning if it is not known.
+#[must_use]
+pub fn first_seen(flow: &DrainedFlow, interval: &Interval) -> BootTime {
+    first_packet(flow.first_boot_ms, interval.began_boot, interval.ended_boot).unwrap_or(interval.began_boot)
+}
+
 /// The end of the millisecond of the first packet, from its low 32 bits; `None` if that is not within the
 /// interval.
 fn first_packet(first_boot_ms: Option<u32>, start: BootTime, end: BootTime) -> Option<BootTime> {
@@ -61,23 +68,16 @@ fn first_packet(first_boot_ms: Option<u32>, start: BootTime, end: BootTime) -> O
 
 /// The name that the DNS gave this device for the peer, as of the conversation's beginning.
 #[must_use]
-pub fn dns_name<'a>(
-    flow: &FlowKey,
-    opened: u8,
-    beginning: Beginning,
-    names: &'a NamesBook,
-) -> Option<&'a DomainName> {
+pub fn dns_name<'a>(flow: &FlowKey, opened: u8, beginning: Beginning, names: &'a NamesBook) -> Asked<'a> {
     // Who was called did not ask for the caller's name.
     if is_opened_by_peer(opened) {
-        return None;
+        return Asked::Nothing;
     }
-    let (device, peer) = (Mac(flow.device_mac()), flow.peer());
-    match beginning {
-        Beginning::At(moment) | Beginning::Before(moment) => names.asked_before(device, peer, moment),
-        Beginning::Within(start, end) => names
-            .asked_before(device, peer, start)
-            .or_else(|| names.only_asked_within(device, peer, start, end)),
-    }
+    let between = match beginning {
+        Beginning::At(moment) | Beginning::Before(moment) => (moment, moment),
+        Beginning::Within(start, end) => (start, end),
+    };
+    names.asked_before(Asker::of(flow), flow.peer(), between)
 }
 
 /// The conversation's attribution: what the device said in it between `since` and `until`, else the name that the
@@ -106,7 +106,7 @@ pub fn is_opened_by_peer(opened: u8) -> bool {
 mod tests {
     use super::*;
     use crate::decode::tests::{PHONE, key};
-    use crate::units::WallTime;
+    use crate::units::{Mac, WallTime};
     use crate::wire::dns::Answered;
 
     const SECOND: u64 = 1_000_000_000;
@@ -137,7 +137,8 @@ mod tests {
         for (name, at) in answers {
             let name = DomainName::parse(name).expect("a name");
             let addrs = vec![([192, 0, 2, 1].into(), 3600)];
-            book.learn(Mac(PHONE), BootTime(*at), &Answered { name, aliases: vec![], addrs });
+            let asker = Asker { device: Mac(PHONE), ipv4: None };
+            book.learn(asker, BootTime(*at), &Answered { name, aliases: vec![], addrs });
         }
         book
     }
@@ -146,7 +147,7 @@ mod tests {
     fn check(flow: DrainedFlow, answers: &[(&str, u64)], expected: Option<&str>) {
         let book = book(answers);
         let found = dns_name(&flow.key, flow.opened, Beginning::of(&flow, &interval()), &book);
-        assert_eq!(found.map(DomainName::as_str), expected);
+        assert_eq!(found.name().map(DomainName::as_str), expected);
     }
 
     #[test]
@@ -162,19 +163,23 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_name_before_the_beginning() {
+    fn the_name_before_the_beginning_and_no_rival() {
         let answers = [("before.example", BASE + SECOND), ("after.example", BASE + 9 * SECOND)];
         let tcp = flow(protocol::TCP, FlowState::OPENED_BY_DEVICE, Some(BASE + 5 * SECOND));
         check(tcp, &answers, Some("before.example"));
         check(flow(protocol::UDP, 0, Some(BASE + 5 * SECOND)), &answers, Some("before.example"));
-        check(flow(protocol::UDP, 0, Some(BASE + 10 * SECOND)), &answers, Some("after.example"));
+        check(flow(protocol::UDP, 0, Some(BASE + 10 * SECOND)), &answers, None);
+        // A ping after a fetch, which asks for the name again.
+        let same = [("ya.example", BASE + SECOND), ("ya.example", BASE + 9 * SECOND)];
+        check(flow(protocol::ICMP, 0, Some(BASE + 10 * SECOND)), &same, Some("ya.example"));
     }
 
     #[test]
-    fn an_unknown_beginning_takes_the_intervals_start_for_bound() {
+    fn an_unknown_beginning_is_anywhere_in_the_interval() {
         let udp = flow(protocol::UDP, 0, None);
         let before = ("before.example", BASE - SECOND);
-        check(udp, &[before, ("after.example", BASE + SECOND)], Some("before.example"));
+        check(udp, &[before], Some("before.example"));
+        check(udp, &[before, ("after.example", BASE + SECOND)], None);
         check(udp, &[("one.example", BASE + SECOND)], Some("one.example"));
         check(udp, &[("one.example", BASE + SECOND), ("two.example", BASE + 2 * SECOND)], None);
     }

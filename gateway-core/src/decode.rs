@@ -1,16 +1,19 @@
 //! One sample → what it proves, or why it proves nothing. Believes no offset: a sample's header is the kernel's,
 //! but a sample can also come from a capture file, and the bytes are a stranger's.
 
-use crate::fact::Fact;
+use crate::fact::{Asker, Fact};
 use crate::row::DeviceFact;
 use crate::units::{BootTime, Mac};
 use crate::wire::dhcp::{self, DhcpMessageType};
 use crate::wire::{WireError, dns, ip, tcp, text};
 use core::net::IpAddr;
-use gateway_common::{Direction, SampleHeader, SampleKind, protocol};
+use gateway_common::{Direction, FlowKey, SampleHeader, SampleKind, protocol};
+use ipnetwork::IpNetwork;
 
 /// UDP port of the DNS (RFC 1035 §4.2.1).
 const DNS_PORT: u16 = 53;
+/// UDP port of DHCP servers (RFC 2131 §4.1).
+const DHCP_SERVER_PORT: u16 = 67;
 
 /// Why a sample taught nothing although it was taken to teach.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -21,13 +24,16 @@ pub enum Stop {
     Malformed,
     /// All was read, and it names nobody: no such name, an address in place of a name, a hello without one.
     Nameless,
+    /// Somebody spoke of a device who has no say in it: DHCP for another device, or from outside the house.
+    Untrusted,
     /// A kind of sample that nothing here reads.
     UnreadKind,
 }
 
 impl Stop {
     /// Every reason, in order.
-    pub const ALL: [Self; 4] = [Self::CutShort, Self::Malformed, Self::Nameless, Self::UnreadKind];
+    pub const ALL: [Self; 5] =
+        [Self::CutShort, Self::Malformed, Self::Nameless, Self::Untrusted, Self::UnreadKind];
 
     /// The ledger line it is counted under.
     #[must_use]
@@ -36,6 +42,7 @@ impl Stop {
             Self::CutShort => "samples_cut_short",
             Self::Malformed => "samples_malformed",
             Self::Nameless => "samples_nameless",
+            Self::Untrusted => "samples_untrusted",
             Self::UnreadKind => "samples_unread_kind",
         }
     }
@@ -51,10 +58,15 @@ impl From<WireError> for Stop {
 }
 
 /// What a sample proves; `None` if it is sound and simply teaches nothing (a question, a peer's half).
+/// `local` are the prefixes of the house: only from there does a DHCP server have a say.
 ///
 /// # Errors
 /// [`Stop`] for the reason why it could not teach.
-pub fn decode<'a>(header: &SampleHeader, snapshot: &'a [u8]) -> Result<Option<Fact<'a>>, Stop> {
+pub fn decode<'a>(
+    header: &SampleHeader,
+    snapshot: &'a [u8],
+    local: &[IpNetwork],
+) -> Result<Option<Fact<'a>>, Stop> {
     let is_up = match header.direction {
         d if d == Direction::Up as u8 => true,
         d if d == Direction::Down as u8 => false,
@@ -65,7 +77,8 @@ pub fn decode<'a>(header: &SampleHeader, snapshot: &'a [u8]) -> Result<Option<Fa
     match header.kind {
         SampleKind::DNS => decode_dns(header, is_up, payload),
         SampleKind::DHCP if header.key.is_ipv6() => Err(Stop::UnreadKind),
-        SampleKind::DHCP => decode_dhcp(header, is_up, payload),
+        SampleKind::DHCP if is_up => decode_dhcp_up(header, payload),
+        SampleKind::DHCP => decode_dhcp_down(header, payload, local),
         // Who answers names nobody: only what the device itself says tells whom it means.
         SampleKind::TLS | SampleKind::HTTP if !is_up || payload.is_empty() => Ok(None),
         SampleKind::TLS | SampleKind::HTTP => decode_opening(header, packet, payload),
@@ -87,10 +100,14 @@ fn decode_dns<'a>(header: &SampleHeader, is_up: bool, payload: &[u8]) -> Result<
     if is_up || header.key.protocol != protocol::UDP || header.key.peer_port() != DNS_PORT {
         return Ok(None);
     }
+    // What is sent to a group answers nobody.
+    if is_group(&header.key) {
+        return Ok(None);
+    }
     let message = dns::read(payload)?;
     match (message.answered(), message.ended_early) {
         (Some(answered), _) => Ok(Some(Fact::NameAnswered {
-            device: Mac(header.key.device_mac()),
+            asker: Asker::of(&header.key),
             at: BootTime(header.boot_ns),
             answered,
         })),
@@ -99,36 +116,55 @@ fn decode_dns<'a>(header: &SampleHeader, is_up: bool, payload: &[u8]) -> Result<
     }
 }
 
-fn decode_dhcp<'a>(header: &SampleHeader, is_up: bool, payload: &[u8]) -> Result<Option<Fact<'a>>, Stop> {
+fn decode_dhcp_up<'a>(header: &SampleHeader, payload: &[u8]) -> Result<Option<Fact<'a>>, Stop> {
     let message = dhcp::read(payload)?;
-    let device = Mac(message.chaddr);
-    let kind = message.message_type;
-    if is_up {
-        let tells = [DhcpMessageType::DISCOVER, DhcpMessageType::REQUEST, DhcpMessageType::INFORM];
-        if !tells.contains(&kind) {
-            return Ok(None);
-        }
-        // A device speaks for itself: a message sent for another one would put words into its mouth.
-        if device.0 != header.key.device_mac() {
-            return Err(Stop::Malformed);
-        }
-        let hostname = message.host_name.and_then(text::printable);
-        return Ok(Some(Fact::DeviceSeen(DeviceFact {
-            device,
-            hostname_source: hostname.is_some().then_some("dhcp"),
-            hostname,
-            vendor_class: message.vendor_class.and_then(text::printable),
-            addr: message.held.map(IpAddr::V4),
-        })));
+    let tells = [DhcpMessageType::DISCOVER, DhcpMessageType::REQUEST, DhcpMessageType::INFORM];
+    if !tells.contains(&message.message_type) {
+        return Ok(None);
     }
-    let Some(given) = message.given.filter(|_| kind == DhcpMessageType::ACK) else { return Ok(None) };
+    // A device speaks for itself: a message sent for another one would put words into its mouth.
+    if message.chaddr != header.key.device_mac() {
+        return Err(Stop::Untrusted);
+    }
+    let hostname = message.host_name.and_then(text::printable);
     Ok(Some(Fact::DeviceSeen(DeviceFact {
-        device,
+        device: Mac(message.chaddr),
+        hostname_source: hostname.is_some().then_some("dhcp"),
+        hostname,
+        vendor_class: message.vendor_class.and_then(text::printable),
+        addr: message.held.map(IpAddr::V4),
+    })))
+}
+
+fn decode_dhcp_down<'a>(
+    header: &SampleHeader,
+    payload: &[u8],
+    local: &[IpNetwork],
+) -> Result<Option<Fact<'a>>, Stop> {
+    let message = dhcp::read(payload)?;
+    let is_grant = message.message_type == DhcpMessageType::ACK;
+    let Some(given) = message.given.filter(|_| is_grant) else { return Ok(None) };
+    // A server that has a say stands in the house, and sends a grant to the device it is for, or to all
+    // (RFC 2131 §4.1). Anything else is a stranger who writes into what is known of a device.
+    let is_ours = is_group(&header.key) || message.chaddr == header.key.device_mac();
+    let is_from_server = header.key.peer_port() == DHCP_SERVER_PORT;
+    let is_local = local.iter().any(|prefix| prefix.contains(header.key.peer()));
+    if !(is_from_server && is_local && is_ours) {
+        return Err(Stop::Untrusted);
+    }
+    Ok(Some(Fact::DeviceSeen(DeviceFact {
+        device: Mac(message.chaddr),
         hostname: None,
         hostname_source: None,
         vendor_class: None,
         addr: Some(IpAddr::V4(given)),
     })))
+}
+
+/// Is the device's end of this key a group (IEEE 802: the lowest bit of the first byte)?
+fn is_group(key: &FlowKey) -> bool {
+    let [first, ..] = key.device_mac();
+    first & 1 != 0
 }
 
 fn decode_opening<'a>(
@@ -148,10 +184,15 @@ pub(crate) mod tests {
     use crate::wire::dns::samples::ANSWER;
     use crate::wire::tls::samples::openssl;
     use crate::wire::unhex;
-    use gateway_common::{FlowFlags, FlowKey, MacAddr};
+    use gateway_common::{FlowFlags, MacAddr};
     use proptest::prelude::*;
 
     pub(crate) const PHONE: MacAddr = [0x7c, 0x03, 0xab, 0x11, 0x22, 0x33];
+
+    /// The prefixes of the house.
+    pub(crate) fn house() -> Vec<IpNetwork> {
+        vec!["192.168.0.0/16".parse().expect("a prefix")]
+    }
 
     /// An IPv4 conversation's key.
     pub(crate) fn key(
@@ -241,9 +282,9 @@ pub(crate) mod tests {
     fn each_kind_proves_something() {
         let samples = all_samples();
         let facts: Vec<_> =
-            samples.iter().map(|(h, b)| decode(h, b).expect("sound").expect("a fact")).collect();
+            samples.iter().map(|(h, b)| decode(h, b, &house()).expect("sound").expect("a fact")).collect();
         let [
-            Fact::NameAnswered { device, at: BootTime(5), answered },
+            Fact::NameAnswered { asker, at: BootTime(5), answered },
             Fact::OpeningSegment { seq: 77, payload, .. },
             Fact::OpeningSegment { seq: 1, .. },
             Fact::DeviceSeen(device_fact),
@@ -251,7 +292,8 @@ pub(crate) mod tests {
         else {
             panic!("{facts:?}")
         };
-        assert_eq!((*device, answered.addrs.len()), (Mac(PHONE), 2));
+        assert_eq!((asker.device, answered.addrs.len()), (Mac(PHONE), 2));
+        assert_eq!(asker.ipv4, Some([192, 168, 1, 23].into()));
         assert_eq!(payload.len(), 517);
         assert_eq!(device_fact.hostname.as_deref(), Some("Redmi"));
     }
@@ -260,10 +302,17 @@ pub(crate) mod tests {
     fn only_answers_to_the_device_teach() {
         let question = key(PHONE, [192, 168, 1, 1], 41_000, 53, protocol::UDP);
         let (header, bytes) = sample(SampleKind::DNS, Direction::Up, question, 5, 0, &unhex(ANSWER));
-        assert_eq!(decode(&header, &bytes), Ok(None));
+        assert_eq!(decode(&header, &bytes, &house()), Ok(None));
         let server_at_home = key(PHONE, [203, 0, 113, 7], 53, 41_000, protocol::UDP);
         let (header, bytes) = sample(SampleKind::DNS, Direction::Down, server_at_home, 5, 0, &unhex(ANSWER));
-        assert_eq!(decode(&header, &bytes), Ok(None));
+        assert_eq!(decode(&header, &bytes, &house()), Ok(None));
+    }
+
+    #[test]
+    fn an_answer_to_a_group_teaches_nobody() {
+        let group = key([0xff; 6], [192, 168, 1, 1], 41_000, 53, protocol::UDP);
+        let (header, bytes) = sample(SampleKind::DNS, Direction::Down, group, 5, 0, &unhex(ANSWER));
+        assert_eq!(decode(&header, &bytes, &house()), Ok(None));
     }
 
     #[test]
@@ -271,7 +320,7 @@ pub(crate) mod tests {
         let lease = key(PHONE, [255, 255, 255, 255], 68, 67, protocol::UDP);
         let other = dhcp_message(1, [2, 0, 0, 0, 0, 9], [0; 4], [0; 4], b"\x35\x01\x03\x0c\x03bad\xff");
         let (header, bytes) = sample(SampleKind::DHCP, Direction::Up, lease, 1, 0, &other);
-        assert_eq!(decode(&header, &bytes), Err(Stop::Malformed));
+        assert_eq!(decode(&header, &bytes, &house()), Err(Stop::Untrusted));
     }
 
     #[test]
@@ -279,10 +328,32 @@ pub(crate) mod tests {
         let lease = key(PHONE, [192, 168, 1, 1], 68, 67, protocol::UDP);
         let ack = dhcp_message(2, PHONE, [0; 4], [192, 168, 1, 23], b"\x35\x01\x05\xff");
         let (header, bytes) = sample(SampleKind::DHCP, Direction::Down, lease, 1, 0, &ack);
-        let Ok(Some(Fact::DeviceSeen(fact))) = decode(&header, &bytes) else { panic!("no fact") };
+        let Ok(Some(Fact::DeviceSeen(fact))) = decode(&header, &bytes, &house()) else { panic!("no fact") };
         assert_eq!(fact.addr.map(|a| a.to_string()).as_deref(), Some("192.168.1.23"));
         let (header, bytes) = sample(SampleKind::DHCP, Direction::Up, lease, 1, 0, &ack);
-        assert_eq!(decode(&header, &bytes), Ok(None));
+        assert_eq!(decode(&header, &bytes, &house()), Ok(None));
+    }
+
+    #[test]
+    fn a_grant_is_believed_from_the_house_and_for_its_receiver_only() {
+        let broadcast = [0xff; 6];
+        let other = [2, 0, 0, 0, 0, 9];
+        for (to, from, from_port, chaddr, is_believed) in [
+            (PHONE, [192, 168, 1, 1], 67, PHONE, true),
+            (broadcast, [192, 168, 1, 1], 67, PHONE, true),
+            (PHONE, [192, 168, 1, 1], 67, other, false),
+            (PHONE, [203, 0, 113, 7], 67, PHONE, false),
+            (broadcast, [203, 0, 113, 7], 67, PHONE, false),
+            (PHONE, [192, 168, 1, 1], 68, PHONE, false),
+        ] {
+            let ack = dhcp_message(2, chaddr, [0; 4], [192, 168, 1, 66], b"\x35\x01\x05\xff");
+            let grant = key(to, from, 68, from_port, protocol::UDP);
+            let (header, bytes) = sample(SampleKind::DHCP, Direction::Down, grant, 1, 0, &ack);
+            match decode(&header, &bytes, &house()) {
+                Ok(Some(Fact::DeviceSeen(fact))) => assert!(is_believed && fact.device == Mac(PHONE)),
+                found => assert!(!is_believed && found == Err(Stop::Untrusted), "{from:?} {found:?}"),
+            }
+        }
     }
 
     #[test]
@@ -290,7 +361,7 @@ pub(crate) mod tests {
         let server = key(PHONE, [47, 241, 10, 5], 50_000, 443, protocol::TCP);
         let (header, bytes) = sample(SampleKind::TLS, Direction::Up, server, 6, 77, &[0x16]);
         assert_eq!(bytes.len(), 60);
-        let Ok(Some(Fact::OpeningSegment { payload, .. })) = decode(&header, &bytes) else {
+        let Ok(Some(Fact::OpeningSegment { payload, .. })) = decode(&header, &bytes, &house()) else {
             panic!("no fact")
         };
         assert_eq!(payload, [0x16]);
@@ -300,7 +371,7 @@ pub(crate) mod tests {
     fn every_prefix_is_survived() {
         for (header, bytes) in all_samples() {
             for len in 0..bytes.len() {
-                let _ = decode(&header, &bytes[..len]);
+                let _ = decode(&header, &bytes[..len], &house());
             }
         }
     }
@@ -323,7 +394,7 @@ pub(crate) mod tests {
                     direction,
                     ..SampleHeader::default()
                 };
-                let _ = decode(&header, &bytes);
+                let _ = decode(&header, &bytes, &house());
             }
         }
     }

@@ -3,7 +3,33 @@
 use crate::row::DeviceFact;
 use crate::units::{BootTime, Mac};
 use crate::wire::dns::Answered;
+use core::net::Ipv4Addr;
 use gateway_common::FlowKey;
+
+/// Who asked the DNS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asker {
+    /// The device.
+    pub device: Mac,
+    /// The IPv4 address it had in that conversation; `None` if that was over IPv6. Behind a repeater that
+    /// translates MAC addresses several devices share one, and this tells them apart.
+    pub ipv4: Option<Ipv4Addr>,
+}
+
+impl Asker {
+    /// The device's end of a conversation.
+    #[must_use]
+    pub fn of(flow: &FlowKey) -> Self {
+        Self { device: Mac(flow.device_mac()), ipv4: flow.device_ipv4() }
+    }
+
+    /// May both be one device? Those with the same MAC address are, unless their IPv4 addresses speak against it.
+    #[must_use]
+    pub fn may_be(&self, other: &Self) -> bool {
+        let is_other_ipv4 = self.ipv4.zip(other.ipv4).is_some_and(|(mine, theirs)| mine != theirs);
+        self.device == other.device && !is_other_ipv4
+    }
+}
 
 /// What one sample proves.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -11,7 +37,7 @@ pub enum Fact<'a> {
     /// The DNS told this device which addresses a name has.
     NameAnswered {
         /// Who asked.
-        device: Mac,
+        asker: Asker,
         /// When the answer passed.
         at: BootTime,
         /// The answer.

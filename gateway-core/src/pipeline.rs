@@ -5,7 +5,7 @@
 //! book that is full or wrong costs a name, not a count.
 
 use crate::attribute::{self, Attribution, Beginning};
-use crate::books::{AliasesBook, Conversation, ConversationsBook, DevicesBook, HellosBook, NamesBook};
+use crate::books::{AliasesBook, Asked, Conversation, ConversationsBook, DevicesBook, HellosBook, NamesBook};
 use crate::decode::{Stop, decode};
 use crate::drained::{Drained, DrainedFlow};
 use crate::enrich::Networks;
@@ -43,6 +43,7 @@ pub struct Pipeline {
     stops: BTreeMap<Stop, u64>,
     awaiting: Option<Awaiting>,
     not_awaited: u64,
+    names_ambiguous: u64,
 }
 
 /// The unnamed conversations of one interval.
@@ -82,7 +83,8 @@ impl Pipeline {
     /// Learns what one sample proves. A sample that arrives before the drain of its interval names that
     /// interval's row; one that arrives after names it late.
     pub fn handle_sample(&mut self, header: &SampleHeader, snapshot: &[u8]) {
-        let learned = decode(header, snapshot).and_then(|fact| fact.map_or(Ok(()), |fact| self.learn(fact)));
+        let decoded = decode(header, snapshot, &self.config.local);
+        let learned = decoded.and_then(|fact| fact.map_or(Ok(()), |fact| self.learn(fact)));
         if let Err(stop) = learned {
             let count = self.stops.entry(stop).or_default();
             *count = count.saturating_add(1);
@@ -91,9 +93,9 @@ impl Pipeline {
 
     fn learn(&mut self, fact: Fact<'_>) -> Result<(), Stop> {
         match fact {
-            Fact::NameAnswered { device, at, answered } => {
-                self.names.learn(device, at, &answered);
-                self.aliases.learn(&answered);
+            Fact::NameAnswered { asker, at, answered } => {
+                self.names.learn(asker, at, &answered);
+                self.aliases.learn(asker.device, &answered);
             }
             Fact::OpeningSegment { flow, at, seq, payload } => {
                 return self.hellos.learn_segment(flow, at, seq, payload);
@@ -115,6 +117,7 @@ impl Pipeline {
         self.awaiting = Some(Awaiting { epoch: epoch.clone(), interval, flows: unnamed });
         let mut ledger = Ledger::of(&stats);
         ledger.add_volume("excluded", excluded);
+        self.hellos.give_up(interval.ended_boot);
         self.count_own_losses(&mut ledger);
         let rows: Vec<FlowRow> = rows.into_values().collect();
         Batch {
@@ -139,21 +142,33 @@ impl Pipeline {
         if contains(&self.config.excluded, peer) {
             return rows.excluded.add(volume);
         }
-        // A SYN in this interval begins a new conversation, whatever went over these ports before.
-        let known = self.conversations.get(&flow.key).filter(|_| flow.opened == 0).cloned();
+        // A SYN in this interval, or a long silence before it, begins a new conversation, whatever went over these
+        // ports before.
+        let first_seen = attribute::first_seen(flow, interval);
+        let before = self.conversations.get(&flow.key);
+        let goes_on = before.filter(|c| flow.opened == 0 && c.goes_on(&flow.key, first_seen));
+        let is_anew = flow.opened != 0 || (before.is_some() && goes_on.is_none());
+        let known = goes_on.cloned();
         let beginning = known.is_none().then(|| Beginning::of(flow, interval));
         let opened = known.as_ref().map_or(0, |k| k.opened) | flow.opened;
-        let dns_name = match beginning {
-            Some(beginning) => attribute::dns_name(&flow.key, opened, beginning, &self.names).cloned(),
+        let said_since = match &known {
+            _ if is_anew => interval.began_boot,
+            known => known.as_ref().map_or(BootTime(0), |k| k.said_since),
+        };
+        let asked = beginning.map(|b| attribute::dns_name(&flow.key, opened, b, &self.names));
+        let has_rivals = asked == Some(Asked::Rivals);
+        let dns_name = match asked {
+            Some(asked) => asked.name().cloned(),
             None => known.and_then(|k| k.dns_name),
         };
-        let said_since = if flow.opened == 0 { BootTime(0) } else { interval.began_boot };
         let said = (said_since, interval.ended_boot);
         let attribution = attribute::attribute(&flow.key, said, dns_name.as_ref(), &self.hellos);
         self.hellos.touch(&flow.key);
-        self.conversations.remember(flow.key, Conversation { opened, dns_name });
+        let last_seen = interval.ended_boot;
+        self.conversations.remember(flow.key, Conversation { opened, dns_name, said_since, last_seen });
         let row = self.row_of(&flow.key, peer, opened, attribution);
         if row.name.is_none() {
+            self.names_ambiguous = self.names_ambiguous.saturating_add(u64::from(has_rivals));
             if rows.unnamed.len() < MAX_AWAITING {
                 let unnamed = Unnamed { row: row.clone(), volume, beginning, opened, said_since };
                 rows.unnamed.insert(flow.key, unnamed);
@@ -212,7 +227,7 @@ impl Pipeline {
             let Unnamed { row, volume, beginning, opened, said_since } = unnamed;
             // What is said after another SYN is said in another conversation.
             let until = if reopened.contains(&flow) { last.interval.ended_boot } else { interval.ended_boot };
-            let dns_name = beginning.and_then(|b| attribute::dns_name(&flow, opened, b, &self.names));
+            let dns_name = beginning.and_then(|b| attribute::dns_name(&flow, opened, b, &self.names).name());
             let Attribution { name: Some(name), evidence } =
                 attribute::attribute(&flow, (said_since, until), dns_name, &self.hellos)
             else {
@@ -232,6 +247,7 @@ impl Pipeline {
         }
         let mut take = |counter, count: &mut u64| ledger.count(counter, core::mem::take(count));
         take("names_evicted", &mut self.names.evicted);
+        take("names_ambiguous", &mut self.names_ambiguous);
         take("hellos_evicted", &mut self.hellos.evicted);
         take("hellos_unfinished", &mut self.hellos.unfinished);
         take("hello_segments_dropped", &mut self.hellos.segments_dropped);
@@ -377,6 +393,7 @@ mod tests {
         assert_eq!(names(&batch), [(Some(INTL), Evidence::TlsSni), (Some(MISTAT), Evidence::Dns)]);
         assert_eq!(batch.aliases.len(), 1);
         assert_eq!(batch.aliases[0].alias.as_str(), "data.gslb.xiaomi.com");
+        assert_eq!(batch.aliases[0].device, Mac(PHONE));
         // An hour later both still go on; the answer has gone stale, another was given since.
         answer(&mut pipeline, PHONE, 3700, b'x');
         for epoch in [2, 61, 62] {
@@ -392,8 +409,10 @@ mod tests {
         let mut pipeline = Pipeline::default();
         say_hello(&mut pipeline, https(5000), 63, &openssl());
         drain(&mut pipeline, 1, vec![flow(https(5000), 1, 62)]);
-        let batch = drain(&mut pipeline, 2, vec![flow(https(5000), 1, 125)]);
-        assert_eq!(names(&batch), [(None, Evidence::None)]);
+        for (epoch, opened) in [(2, 1), (3, 0)] {
+            let batch = drain(&mut pipeline, epoch, vec![flow(https(5000), opened, epoch * 60 + 5)]);
+            assert_eq!(names(&batch), [(None, Evidence::None)]);
+        }
     }
 
     #[test]
@@ -410,6 +429,35 @@ mod tests {
     }
 
     #[test]
+    fn a_long_silence_ends_a_conversation() {
+        // The drain of interval 1 is at 120 s; UDP may be silent for 180 s from then, TCP for 7440 s.
+        let udp = key(PHONE, SERVER, 5000, 443, protocol::UDP);
+        for (key, lasts_until) in [(udp, 300), (https(5000), 7560)] {
+            for (at, name) in [(lasts_until - 1, Some(MISTAT)), (lasts_until + 1, None)] {
+                let mut pipeline = Pipeline::default();
+                answer(&mut pipeline, PHONE, 61, b'd');
+                let opened = u8::from(key.protocol == protocol::TCP);
+                let batch = drain(&mut pipeline, 1, vec![flow(key, opened, 62)]);
+                assert_eq!(names(&batch), [(Some(MISTAT), Evidence::Dns)]);
+                let batch = drain(&mut pipeline, at / 60, vec![flow(key, 0, at)]);
+                assert_eq!(names(&batch).first().map(|(name, _)| *name), Some(name), "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_a_long_silence_is_forgotten() {
+        let mut pipeline = Pipeline::default();
+        say_hello(&mut pipeline, https(5000), 63, &openssl());
+        let batch = drain(&mut pipeline, 1, vec![flow(https(5000), 1, 62)]);
+        assert_eq!(names(&batch), [(Some(INTL), Evidence::TlsSni)]);
+        for epoch in [200, 201] {
+            let batch = drain(&mut pipeline, epoch, vec![flow(https(5000), 0, epoch * 60 + 30)]);
+            assert_eq!(names(&batch), [(None, Evidence::None)]);
+        }
+    }
+
+    #[test]
     fn an_answer_goes_stale() {
         let mut pipeline = Pipeline::default();
         answer(&mut pipeline, PHONE, 60, b'd'); // TTL 120, and the clients' stretch of 60.
@@ -417,6 +465,22 @@ mod tests {
         assert_eq!(names(&batch), [(Some(MISTAT), Evidence::Dns)]);
         let batch = drain(&mut pipeline, 4, vec![flow(https(5001), 1, 241)]);
         assert_eq!(names(&batch), [(None, Evidence::None)]);
+    }
+
+    #[test]
+    fn two_names_for_one_address_name_neither_conversation() {
+        let mut pipeline = Pipeline::default();
+        answer(&mut pipeline, PHONE, 61, b'a');
+        answer(&mut pipeline, PHONE, 62, b'b');
+        say_hello(&mut pipeline, https(5002), 66, &openssl());
+        let flows = (5000..5003).map(|port| flow(https(port), 1, 65)).collect();
+        let batch = drain(&mut pipeline, 1, flows);
+        assert_eq!(names(&batch), [(None, Evidence::None), (Some(INTL), Evidence::TlsSni)]);
+        assert_eq!((batch.rows[0].conversations, batch.ledger_of("names_ambiguous")), (2, (2, 0)));
+        let flows = (5000..5002).map(|port| flow(https(port), 0, 125)).collect();
+        let batch = drain(&mut pipeline, 2, flows);
+        assert_eq!((names(&batch), batch.late_names.len()), (vec![(None, Evidence::None)], 0));
+        assert_eq!(batch.ledger_of("names_ambiguous"), (0, 0), "each is told of once");
     }
 
     #[test]
@@ -429,6 +493,16 @@ mod tests {
         let batch = drain(&mut pipeline, 1, vec![of(PHONE, 1), of(LAPTOP, 2), of(stranger, 3)]);
         let found: Vec<_> = names(&batch).into_iter().map(|(name, _)| name).collect();
         assert_eq!(found, [Some("lata.mistat.xiaomi.com"), Some("pata.mistat.xiaomi.com"), None]);
+    }
+
+    #[test]
+    fn two_devices_behind_one_mac_address_do_not_share_answers() {
+        let mut pipeline = Pipeline::default();
+        answer(&mut pipeline, PHONE, 61, b'd');
+        let other = |key| FlowKey { device_addr_low: u32::from_ne_bytes([192, 168, 1, 24]), ..key };
+        let batch = drain(&mut pipeline, 1, vec![flow(https(5000), 1, 62), flow(other(https(5001)), 1, 62)]);
+        assert_eq!(names(&batch), [(None, Evidence::None), (Some(MISTAT), Evidence::Dns)]);
+        assert!(batch.rows.iter().all(|row| row.conversations == 1));
     }
 
     #[test]
@@ -552,6 +626,14 @@ mod tests {
             [("samples_cut_short", 2), ("samples_malformed", 1), ("samples_unread_kind", 1), ("seen", 0)];
         assert_eq!(lines, expected);
         assert_eq!(drain(&mut pipeline, 2, vec![]).ledger.len(), 1);
+    }
+
+    #[test]
+    fn a_hello_without_its_rest_is_given_up_at_a_drain() {
+        let mut pipeline = Pipeline::default();
+        say_hello(&mut pipeline, https(5000), 70, &post_quantum("a.example")[..600]);
+        assert_eq!(drain(&mut pipeline, 1, vec![]).ledger_of("hellos_unfinished"), (0, 0));
+        assert_eq!(drain(&mut pipeline, 2, vec![]).ledger_of("hellos_unfinished"), (1, 0));
     }
 
     #[test]

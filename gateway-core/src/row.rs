@@ -204,9 +204,11 @@ pub struct DeviceFact {
     pub addr: Option<IpAddr>,
 }
 
-/// Names one peer's place in a chain: the device asked for `name`, the DNS said that it is also `alias`.
+/// Names one peer's place in a chain: the device asked for `name`, the DNS told it that it is also `alias`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Alias {
+    /// Who was told.
+    pub device: Mac,
     /// The name that was asked for.
     pub name: DomainName,
     /// A CNAME on the way to the address.

@@ -1,4 +1,5 @@
-//! The only place that reads a clock. Everything else is told the time.
+//! The clocks that counting goes by, read here and nowhere else; pipeline and store are told the time. Commands that
+//! take a time from a person (`cli/when.rs`) read the calendar themselves, with its time zone.
 
 use anyhow::Context;
 use gateway_core::units::{BootTime, ClockPair, WallTime};

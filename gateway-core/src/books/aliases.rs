@@ -1,6 +1,7 @@
 //! CNAMEs learned since the last drain, each told once.
 
 use crate::row::Alias;
+use crate::units::Mac;
 use crate::wire::dns::Answered;
 use std::collections::BTreeSet;
 
@@ -20,10 +21,10 @@ pub struct AliasesBook {
 }
 
 impl AliasesBook {
-    /// Enters an answer's chain.
-    pub fn learn(&mut self, answered: &Answered) {
+    /// Enters the chain of an answer to this device.
+    pub fn learn(&mut self, device: Mac, answered: &Answered) {
         for alias in &answered.aliases {
-            let alias = Alias { name: answered.name.clone(), alias: alias.clone() };
+            let alias = Alias { device, name: answered.name.clone(), alias: alias.clone() };
             if self.told.contains(&alias) || self.pending.contains(&alias) {
                 continue;
             }
@@ -51,6 +52,8 @@ mod tests {
     use super::*;
     use crate::units::DomainName;
 
+    const PHONE: Mac = Mac([2, 0, 0, 0, 0, 1]);
+
     fn chain(name: &str, count: usize) -> Answered {
         let name = DomainName::parse(name).expect("a name");
         let alias = |n| DomainName::parse(&format!("c{n}.example")).expect("a name");
@@ -60,20 +63,28 @@ mod tests {
     #[test]
     fn an_alias_is_told_once() {
         let mut book = AliasesBook::default();
-        book.learn(&chain("a.example", 2));
-        book.learn(&chain("a.example", 2));
+        book.learn(PHONE, &chain("a.example", 2));
+        book.learn(PHONE, &chain("a.example", 2));
         assert_eq!(book.take_new().len(), 2);
-        book.learn(&chain("a.example", 3));
+        book.learn(PHONE, &chain("a.example", 3));
         assert_eq!(book.take_new().iter().map(|a| a.alias.as_str()).collect::<Vec<_>>(), ["c2.example"]);
+    }
+
+    #[test]
+    fn each_device_has_its_own_aliases() {
+        let mut book = AliasesBook::default();
+        book.learn(PHONE, &chain("a.example", 1));
+        book.learn(Mac::default(), &chain("a.example", 1));
+        assert_eq!(book.take_new().iter().map(|a| a.device).collect::<Vec<_>>(), [Mac::default(), PHONE]);
     }
 
     #[test]
     fn a_flood_is_bounded_and_counted() {
         let mut book = AliasesBook::default();
-        book.learn(&chain("a.example", MAX_PENDING + 3));
+        book.learn(PHONE, &chain("a.example", MAX_PENDING + 3));
         assert_eq!((book.take_new().len(), book.dropped), (MAX_PENDING, 3));
         for n in 0..6 {
-            book.learn(&chain(&format!("{n}.example"), MAX_PENDING));
+            book.learn(PHONE, &chain(&format!("{n}.example"), MAX_PENDING));
             book.take_new();
             assert!(book.told.len() <= MAX_TOLD);
         }

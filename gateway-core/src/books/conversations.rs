@@ -2,13 +2,21 @@
 //! name when the answer that gave it has gone stale, and an answer that came after its beginning never names it.
 
 use super::aged::{Aged, Limits};
-use crate::units::DomainName;
-use gateway_common::FlowKey;
+use crate::units::{BootTime, DomainName};
+use gateway_common::{FlowKey, protocol};
 
 /// How many conversations of one device are remembered.
 pub const MAX_PER_DEVICE: usize = 8192;
 /// How many in all: some 4 MiB at worst. One that is forgotten is taken for new, and may lose its name.
 pub const MAX_CONVERSATIONS: usize = 16_384;
+
+/// How long a TCP conversation may be silent and still be the same: two hours and four minutes, which RFC 5382
+/// REQ-5 has every NAT wait for, as hosts may wait two hours before they send a keep-alive (RFC 9293 §3.8.4).
+pub const TCP_IDLE_SECS: u64 = 2 * 3600 + 4 * 60;
+/// The same for everything else, which has no SYN to tell a new conversation by. RFC 4787 REQ-5 has NATs wait for
+/// two minutes at least, and gateways wait for three: Linux's `nf_conntrack_udp_timeout_stream` was 180 s for most
+/// of its life. Who is silent for longer has lost its mapping, and begins anew.
+pub const OTHER_IDLE_SECS: u64 = 180;
 
 /// What is remembered of a conversation.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -17,6 +25,19 @@ pub struct Conversation {
     pub opened: u8,
     /// The name that the DNS gave its peer before it began.
     pub dns_name: Option<DomainName>,
+    /// What the device said before this was said in another conversation over the same ports.
+    pub said_since: BootTime,
+    /// The end of the last interval in which it had packets: its last packet may be older by an interval.
+    pub last_seen: BootTime,
+}
+
+impl Conversation {
+    /// Is what goes over these addresses and ports at `at` still this conversation, or was it silent too long?
+    #[must_use]
+    pub fn goes_on(&self, flow: &FlowKey, at: BootTime) -> bool {
+        let idle_secs = if flow.protocol == protocol::TCP { TCP_IDLE_SECS } else { OTHER_IDLE_SECS };
+        at.since(self.last_seen) <= idle_secs.saturating_mul(1_000_000_000)
+    }
 }
 
 /// Conversations of earlier intervals; those seen longest ago leave first.
@@ -63,7 +84,7 @@ mod tests {
         let mut book = ConversationsBook::default();
         let flow = |port: u16| FlowKey { device_port: port, mac_head: 7, ..FlowKey::default() };
         for port in 0..=u16::try_from(MAX_PER_DEVICE).expect("small") {
-            book.remember(flow(port), Conversation { opened: 1, dns_name: None });
+            book.remember(flow(port), Conversation { opened: 1, ..Conversation::default() });
         }
         assert_eq!((book.evicted, book.get(&flow(0)), book.get(&flow(1)).is_some()), (1, None, true));
         let name = DomainName::parse("a.example").expect("a name");

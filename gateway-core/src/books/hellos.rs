@@ -25,6 +25,11 @@ pub const MAX_STREAM_LEN: usize = 8192;
 pub const MAX_SEGMENTS: usize = 32;
 /// How long the pieces of one hello may be apart: a lost segment is sent again after 1 s, 3 s, 7 s (RFC 6298 §2).
 pub const STREAM_LASTS_SECS: u64 = 15;
+/// How old pieces may be that are still kept at a drain: as long as they last, and time for samples of that moment
+/// to be read from a ring that lags. They are what a person sent, and stay no longer than they are of use.
+pub const STREAM_KEPT_SECS: u64 = 60;
+
+const SECOND: u64 = 1_000_000_000;
 
 /// A host that a device named.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -121,6 +126,13 @@ impl HellosBook {
         self.named.touch(flow);
     }
 
+    /// Lets go of pieces whose rest did not come, and counts them.
+    pub fn give_up(&mut self, now: BootTime) {
+        let kept_for = STREAM_KEPT_SECS.saturating_mul(SECOND);
+        let given_up = self.streams.remove_where(|stream| now.since(stream.began_at) > kept_for);
+        self.unfinished = self.unfinished.saturating_add(given_up);
+    }
+
     fn enter(&mut self, flow: FlowKey, hello: Hello) {
         self.evicted = self.evicted.saturating_add(self.named.insert(flow, hello));
     }
@@ -132,7 +144,7 @@ impl HellosBook {
     fn stream_of(&mut self, flow: &FlowKey, at: BootTime) -> Stream {
         let new = || Stream { began_at: at, segments: Vec::new() };
         let Some(stream) = self.streams.remove(flow) else { return new() };
-        if at.since(stream.began_at) > STREAM_LASTS_SECS.saturating_mul(1_000_000_000) {
+        if at.since(stream.began_at) > STREAM_LASTS_SECS.saturating_mul(SECOND) {
             self.unfinished = self.unfinished.saturating_add(1);
             return new();
         }
@@ -293,6 +305,20 @@ mod tests {
         lying[43] = 99;
         assert_eq!(book.learn_segment(flow(2), BootTime(1), 5, &lying), Err(Stop::Malformed));
         assert_eq!(name_of(&book), None);
+    }
+
+    #[test]
+    fn pieces_do_not_stay_for_ever() {
+        let mut book = HellosBook::default();
+        let half = &post_quantum("a.example")[..600];
+        for (port, secs) in [(1, 10), (2, 20)] {
+            assert_eq!(book.learn_segment(flow(port), BootTime(secs * SECOND), 5, half), Ok(()));
+        }
+        book.give_up(BootTime((10 + STREAM_KEPT_SECS) * SECOND));
+        assert_eq!(book.unfinished, 0);
+        book.give_up(BootTime((11 + STREAM_KEPT_SECS) * SECOND));
+        assert_eq!(book.unfinished, 1);
+        assert!(book.streams.get(&flow(1)).is_none() && book.streams.get(&flow(2)).is_some());
     }
 
     #[test]

@@ -12,4 +12,4 @@ pub use aliases::AliasesBook;
 pub use conversations::{Conversation, ConversationsBook};
 pub use devices::DevicesBook;
 pub use hellos::{Hello, HellosBook};
-pub use names::NamesBook;
+pub use names::{Asked, NamesBook};

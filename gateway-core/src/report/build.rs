@@ -131,23 +131,23 @@ fn shortfalls(
     shortfalls
 }
 
-/// What each name is also called, in other domains.
-struct Aliases<'a>(BTreeMap<&'a DomainName, BTreeSet<&'a DomainName>>);
+/// What each device was told that a name is also called, in other domains.
+struct Aliases<'a>(BTreeMap<(Mac, &'a DomainName), BTreeSet<&'a DomainName>>);
 
 impl<'a> Aliases<'a> {
     fn of(aliases: &'a [Alias]) -> Self {
         let mut of_name = BTreeMap::<_, BTreeSet<_>>::new();
-        for Alias { name, alias } in aliases {
+        for Alias { device, name, alias } in aliases {
             if site_of(name) != site_of(alias) {
-                of_name.entry(name).or_default().insert(alias);
+                of_name.entry((*device, name)).or_default().insert(alias);
             }
         }
         Self(of_name)
     }
 
-    fn get(&self, who: &Who) -> Vec<DomainName> {
+    fn get(&self, device: Mac, who: &Who) -> Vec<DomainName> {
         let Who::Name(name) = who else { return Vec::new() };
-        self.0.get(name).into_iter().flatten().map(|alias| (*alias).clone()).collect()
+        self.0.get(&(device, name)).into_iter().flatten().map(|alias| (*alias).clone()).collect()
     }
 }
 
@@ -205,10 +205,10 @@ impl DestinationSum {
         }
     }
 
-    fn finish(self, who: Who, aliases: &Aliases<'_>) -> Destination {
+    fn finish(self, device: Mac, who: Who, aliases: &Aliases<'_>) -> Destination {
         let Self { volume, conversations, evidence, networks, countries, peers } = self;
         Destination {
-            aliases: aliases.get(&who),
+            aliases: aliases.get(device, &who),
             who,
             volume,
             conversations,
@@ -259,7 +259,7 @@ fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'
             let known = devices.iter().find(|d| d.mac == mac).cloned();
             let known = known.unwrap_or_else(|| DeviceInfo::unknown(mac));
             let mut destinations: Vec<_> =
-                destinations.into_iter().map(|(who, sum)| sum.finish(who, aliases)).collect();
+                destinations.into_iter().map(|(who, sum)| sum.finish(mac, who, aliases)).collect();
             // What a device sends is what this is about.
             destinations.sort_by_key(|d| Reverse((d.volume.up_bytes, d.volume.bytes())));
             let name = known.display_name();
@@ -276,6 +276,16 @@ fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
     use super::*;
+
+    #[test]
+    fn what_one_device_was_told_is_not_said_of_another() {
+        let name = DomainName::parse("bank.example").unwrap();
+        let alias = DomainName::parse("tracker.test").unwrap();
+        let told = [Alias { device: Mac([2; 6]), name: name.clone(), alias: alias.clone() }];
+        let (aliases, who) = (Aliases::of(&told), Who::Name(name));
+        assert_eq!(aliases.get(Mac([2; 6]), &who), [alias]);
+        assert_eq!(aliases.get(Mac([4; 6]), &who), []);
+    }
 
     #[test]
     fn a_site_is_told_by_its_last_labels() {

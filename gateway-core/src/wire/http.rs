@@ -1,5 +1,5 @@
-//! The head of an HTTP/1 request, for its `Host` (RFC 9112 §3). Reads no target: what a person asked for within a
-//! site is none of our business.
+//! The head of an HTTP/1 request, for its `Host` (RFC 9112 §3). Of the target only the first byte is looked at,
+//! which tells its form: what a person asked for within a site is none of our business.
 
 use super::{WireError, text};
 use crate::units::DomainName;
@@ -7,8 +7,8 @@ use crate::units::DomainName;
 /// The longest method that is believed; IANA's longest registered one has 17 letters (`UPDATEREDIRECTREF`).
 const MAX_METHOD_LEN: usize = 20;
 
-/// The host that a request names; `None` if it is an address, no name, or a tunnel's far end (CONNECT names
-/// somebody behind the peer, not the peer).
+/// The host that a request names; `None` if it is an address, no name, or somebody behind the peer: the far end
+/// of a tunnel (CONNECT), or the site that a proxy is asked for (a target with a scheme, RFC 9112 §3.2.2).
 ///
 /// # Errors
 /// [`WireError::Truncated`] if the head ends before its `Host`, [`WireError::Malformed`] if this is no HTTP/1
@@ -16,7 +16,9 @@ const MAX_METHOD_LEN: usize = 20;
 pub fn host(head: &[u8]) -> Result<Option<DomainName>, WireError> {
     let mut rest = head;
     let line = next_line(&mut rest).ok_or(WireError::Truncated { field: "http.request_line", missing: 1 })?;
-    let method = method_of(line)?;
+    if !is_for_the_peer(line)? {
+        return Ok(None);
+    }
     let mut found: Option<&[u8]> = None;
     let is_whole = loop {
         let Some(line) = next_line(&mut rest) else { break false };
@@ -30,7 +32,6 @@ pub fn host(head: &[u8]) -> Result<Option<DomainName>, WireError> {
         found = Some(value);
     };
     match found {
-        _ if method == b"CONNECT" => Ok(None),
         Some(value) => Ok(text::host_name(without_port(value))),
         None if is_whole => Ok(None),
         None => Err(WireError::Truncated { field: "http.host", missing: 1 }),
@@ -58,15 +59,17 @@ fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-fn method_of(line: &[u8]) -> Result<&[u8], WireError> {
+/// Is the request for the one it is sent to? Only then is its target a path or `*` (RFC 9112 §3.2.1, §3.2.4).
+fn is_for_the_peer(line: &[u8]) -> Result<bool, WireError> {
     let malformed = |found: u8| WireError::Malformed { field: "http.request_line", found: u64::from(found) };
     let mut words = line.split(|b| *b == b' ');
-    let method = words.next().unwrap_or_default();
+    let (method, target) = (words.next().unwrap_or_default(), words.next());
     let version = line.rsplit(|b| *b == b' ').next().unwrap_or_default();
-    if is_method(method) && words.next().is_some() && version.starts_with(b"HTTP/1.") {
-        Ok(method)
-    } else {
-        Err(malformed(line.first().copied().unwrap_or(0)))
+    match target {
+        Some(target) if is_method(method) && version.starts_with(b"HTTP/1.") => {
+            Ok(method != b"CONNECT" && (target == b"*" || target.starts_with(b"/")))
+        }
+        _ => Err(malformed(line.first().copied().unwrap_or(0))),
     }
 }
 
@@ -119,6 +122,14 @@ mod tests {
         check("GET / HTTP/1.1\r\nHost: [2001:db8::1]:80\r\n\r\n", Ok(None));
         check("CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n", Ok(None));
         check("GET / HTTP/1.0\r\nAccept: */*\r\n\r\n", Ok(None));
+    }
+
+    #[test]
+    fn what_a_proxy_is_asked_for_does_not_name_the_proxy() {
+        check("GET http://bank.example/a HTTP/1.1\r\nHost: bank.example\r\n\r\n", Ok(None));
+        check("GET HTTPS://bank.example/ HTTP/1.1\r\nHost: bank.example\r\n\r\n", Ok(None));
+        check("OPTIONS * HTTP/1.1\r\nHost: a.example\r\n\r\n", Ok(Some("a.example")));
+        check("GET //b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n", Ok(Some("a.example")));
     }
 
     #[test]

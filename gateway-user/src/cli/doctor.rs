@@ -104,7 +104,7 @@ fn examine(config: &Config) -> anyhow::Result<Report> {
     checks.extend(place::look_at_clock(&config.database)?);
     checks.push(place::database(&place::look_at_database(&config.database)));
 
-    let Discovery { ports, passed_over } = discovery;
+    let Discovery { ports, passed_over, own_prefixes: _ } = discovery;
     Ok(Report {
         can_count: checks.iter().all(|c| c.verdict != Verdict::Problem),
         checks,

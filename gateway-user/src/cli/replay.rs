@@ -32,8 +32,9 @@ pub struct Args {
     /// The capture: pcap or pcapng, plain or compressed with gzip; - for the standard input.
     #[arg(value_name = "FILE")]
     capture: PathBuf,
-    /// Keep the counts in this database; the same capture is counted in it only once. Otherwise they are thrown
-    /// away after the report.
+    /// Keep the counts in this database; the same capture is counted in it only once, compressed or not: it is known
+    /// by its first 64 KiB. One that has grown since is refused, but one that was shorter than that is taken for
+    /// another: count captures that are finished. Without this the counts are thrown away after the report.
     #[arg(long, value_name = "PATH")]
     database: Option<PathBuf>,
     /// The gateway's MAC address on the LAN: count only what goes through it. Otherwise all unicast is counted,
@@ -89,6 +90,17 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Some((since, until)) => print(args, &database, TimeRange { since, until }, out)?,
         None => Outcome::Nothing,
     };
+    // Where the report says whether it is complete, for it knows only of what was read.
+    if let Some(cut) = fed.cut.as_ref().filter(|_| outcome == Outcome::Found && !args.json) {
+        writeln!(out, "  note: of the capture this is the beginning only: {cut}")?;
+        out.flush()?;
+    }
+    if fed.misdated > 0 {
+        say(&format!(
+            "the times of the capture jump; {} packets are in another interval than they say",
+            fed.misdated
+        ));
+    }
     complain(&args.capture, fed)?;
     if outcome == Outcome::Nothing {
         say(&format!("no packet of any device is in the capture {}", args.capture.display()));
@@ -143,7 +155,7 @@ fn print(args: &Args, database: &Path, range: TimeRange, out: &mut dyn Write) ->
 
 /// What of the capture could not be read, as an error: the report above it is of the rest.
 fn complain(path: &Path, fed: Fed) -> anyhow::Result<()> {
-    let Fed { frames: _, range: _, unreadable, cut } = fed;
+    let Fed { frames: _, range: _, misdated: _, unreadable, cut } = fed;
     let cause = match cut {
         Some(cut) => anyhow::Error::new(cut),
         None => match unreadable.into_iter().next() {

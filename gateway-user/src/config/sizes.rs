@@ -1,7 +1,7 @@
 //! How large the kernel's tables are on this machine. They are held for good, so they follow its memory.
 
 use anyhow::{Context, bail};
-use gateway_common::{BUFFERS, FlowSlot};
+use gateway_common::{BUFFERS, FlowCounters, FlowSlot};
 
 /// Fewest slots the fast table may be given: two neighbourhoods of probes. Tests overflow it on purpose.
 pub const MIN_FAST_SLOTS: u32 = 2 * gateway_common::PROBES;
@@ -11,8 +11,19 @@ pub const MAX_FAST_SLOTS: u32 = 1 << 16;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Part of the memory that the fast table takes at most, on machines with very many CPUs.
-const FAST_TABLE_SHARE: u64 = 64;
+/// Part of the memory that all tables and rings take together at most.
+const MEMORY_SHARE: u64 = 32;
+/// And this at most, however much memory there is: what a house's traffic never fills is no use to a large server.
+const MAX_BYTES: u64 = 64 * MIB;
+
+/// What the tables are not shrunk below: with less, a busy minute would be counted per device only. Several hundred
+/// CPUs come to more than the bounds above even so.
+const FLOOR_FAST_SLOTS: u32 = 256;
+const FLOOR_COARSE_CELLS: u32 = 64;
+const FLOOR_EXACT_ENTRIES: u32 = 1024;
+
+/// What the kernel adds to an entry of a hash table: its head, its bucket, its pointer to the CPUs' values.
+const EXACT_ENTRY_OVERHEAD: u64 = 110;
 
 /// The sizes of the kernel's tables and rings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,22 +54,53 @@ pub fn table_sizes(total_memory_bytes: u64, cpus: usize, override_slots: Option<
     } else {
         (1024, 512, 2048, 64, 128)
     };
-    TableSizes {
-        fast_slots_per_cpu: override_slots.unwrap_or_else(|| fitting(slots, total_memory_bytes, cpus)),
+    let mut sizes = TableSizes {
+        fast_slots_per_cpu: slots,
         coarse_cells_per_cpu: cells,
         exact_entries: exact,
         ring_names_bytes: names_kib * KIB as u32,
         ring_hellos_bytes: hellos_kib * KIB as u32,
-    }
+    };
+    sizes.fit(cpus, (total_memory_bytes / MEMORY_SHARE).min(MAX_BYTES));
+    sizes.fast_slots_per_cpu = override_slots.unwrap_or(sizes.fast_slots_per_cpu);
+    sizes
 }
 
-/// Halves the slots until all CPUs' together are a modest share of the memory.
-fn fitting(mut slots: u32, total_memory_bytes: u64, cpus: usize) -> u32 {
-    let bytes_of = |slots: u32| (BUFFERS * size_of::<FlowSlot>() * cpus) as u64 * u64::from(slots);
-    while slots > 256 && bytes_of(slots) > total_memory_bytes / FAST_TABLE_SHARE {
-        slots /= 2;
+impl TableSizes {
+    /// What the kernel holds for good with these sizes.
+    #[must_use]
+    pub fn bytes(&self, cpus: usize) -> u64 {
+        let Self { fast_slots_per_cpu, coarse_cells_per_cpu, exact_entries, .. } = *self;
+        let cpus = cpus as u64;
+        let slots = (u64::from(fast_slots_per_cpu) + u64::from(coarse_cells_per_cpu)) * cpus;
+        let entry = size_of::<FlowCounters>() as u64 * cpus + EXACT_ENTRY_OVERHEAD;
+        BUFFERS as u64 * (slots * size_of::<FlowSlot>() as u64 + u64::from(exact_entries) * entry)
+            + u64::from(self.ring_names_bytes)
+            + u64::from(self.ring_hellos_bytes)
     }
-    slots
+
+    /// Halves the fast table, then the coarse, then the exact one, until all is within `budget` bytes or at its
+    /// floor; what a later halving freed beyond need goes back to the fast table, where counting is cheapest.
+    fn fit(&mut self, cpus: usize, budget: u64) {
+        let wanted = self.fast_slots_per_cpu;
+        let tables: [(fn(&mut Self) -> &mut u32, u32); 3] = [
+            (|sizes| &mut sizes.fast_slots_per_cpu, FLOOR_FAST_SLOTS),
+            (|sizes| &mut sizes.coarse_cells_per_cpu, FLOOR_COARSE_CELLS),
+            (|sizes| &mut sizes.exact_entries, FLOOR_EXACT_ENTRIES),
+        ];
+        for (table, floor) in tables {
+            while self.bytes(cpus) > budget && *table(self) > floor {
+                *table(self) /= 2;
+            }
+        }
+        while self.fast_slots_per_cpu < wanted {
+            let larger = Self { fast_slots_per_cpu: self.fast_slots_per_cpu * 2, ..*self };
+            if larger.bytes(cpus) > budget {
+                break;
+            }
+            *self = larger;
+        }
+    }
 }
 
 /// The memory of this machine in bytes.
@@ -112,8 +154,27 @@ mod tests {
 
     #[test]
     fn many_cpus_do_not_eat_the_memory() {
-        check(3_700, 64, 4096, 1024, 8192, (256, 512));
-        check(200, 256, 256, 512, 2048, (64, 128));
+        check(16 * 1024, 128, 1024, 64, 4096, (256, 512));
+        check(64 * 1024, 256, 512, 64, 2048, (256, 512));
+        check(120, 2, 1024, 512, 2048, (64, 128));
+        for cpus in [2, 4] {
+            check(4096, cpus, 16_384, 1024, 8192, (256, 512));
+        }
+    }
+
+    #[test]
+    fn all_tables_together_are_a_modest_share_of_the_memory() {
+        for mib in [58, 120, 245, 490, 980, 3_700, 16_384, 65_536, 1 << 20] {
+            for cpus in [1, 2, 4, 8, 16, 32, 64, 128, 256] {
+                let sizes = table_sizes(mib * MIB, cpus, None);
+                let is_at_floor = sizes.fast_slots_per_cpu == FLOOR_FAST_SLOTS
+                    && sizes.coarse_cells_per_cpu == FLOOR_COARSE_CELLS
+                    && sizes.exact_entries == FLOOR_EXACT_ENTRIES;
+                let is_bounded = sizes.bytes(cpus) <= (mib * MIB / 32).min(64 * MIB);
+                assert!(is_bounded || is_at_floor, "{mib} MiB, {cpus} CPUs: {}", sizes.bytes(cpus));
+                assert!(is_bounded || mib < 1024, "{mib} MiB, {cpus} CPUs: {}", sizes.bytes(cpus));
+            }
+        }
     }
 
     #[test]
@@ -128,7 +189,7 @@ mod tests {
                     );
                     assert!((MIN_FAST_SLOTS..=MAX_FAST_SLOTS).contains(&sizes.fast_slots_per_cpu));
                     assert!(
-                        sizes.coarse_cells_per_cpu <= 1024 && (2048..=8192).contains(&sizes.exact_entries)
+                        sizes.coarse_cells_per_cpu <= 1024 && (1024..=8192).contains(&sizes.exact_entries)
                     );
                     for ring in [sizes.ring_names_bytes, sizes.ring_hellos_bytes] {
                         assert!(ring.is_power_of_two() && ring % 65_536 == 0, "pages have up to 64 KiB");

@@ -6,10 +6,14 @@
 use anyhow::Context;
 use gateway_common::{ABI_VERSION, BUFFERS};
 
+/// The CPUs that may ever come up, as a list of numbers and ranges ("0,2-3").
+const POSSIBLE_CPUS: &str = "/sys/devices/system/cpu/possible";
+
 /// Sizes of the kernel's tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Geometry {
-    /// CPUs that may ever come up: each has its own part of every table.
+    /// One more than the highest number of a CPU that may ever come up: each number has its own part of the fast,
+    /// coarse and statistics tables.
     pub cpus: u32,
     /// Slots per CPU and buffer in the fast table; a power of two.
     pub fast_slots: u32,
@@ -24,16 +28,15 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// How many CPUs the kernel may ever bring up.
+    /// Places for the CPUs that the kernel may ever bring up: one more than the highest number among them, because
+    /// the kernel program finds its part of a table by the CPU's number, and numbers may have gaps.
     ///
     /// # Errors
     /// When sysfs does not say.
     pub fn possible_cpus() -> anyhow::Result<u32> {
-        let cpus = aya::util::nr_cpus()
-            .map_err(|(path, error)| error.to_string() + " in " + path)
-            .map_err(anyhow::Error::msg)
-            .context("count the possible CPUs")?;
-        u32::try_from(cpus).context("count the possible CPUs")
+        let list = std::fs::read_to_string(POSSIBLE_CPUS)
+            .with_context(|| format!("read the possible CPUs from {POSSIBLE_CPUS}"))?;
+        cpu_places(&list).with_context(|| format!("understand {POSSIBLE_CPUS}, which says {:?}", list.trim()))
     }
 
     /// The directory's name under the pin directory: version and every size.
@@ -82,9 +85,36 @@ impl Geometry {
     }
 }
 
+/// One more than the highest number in a list of CPUs as sysfs writes it; `None` if it is no such list.
+fn cpu_places(list: &str) -> Option<u32> {
+    let mut places = 0;
+    for range in list.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        if first > last {
+            return None;
+        }
+        places = places.max(last.checked_add(1)?);
+    }
+    Some(places)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_reach_to_the_highest_cpu() {
+        for (list, places) in
+            [("0\n", 1), ("0-3\n", 4), ("0,2-3\n", 4), ("0-1,8-9,4", 10), ("5,2", 6), ("0-255", 256)]
+        {
+            assert_eq!(cpu_places(list), Some(places), "{list}");
+        }
+        for bad in ["", "\n", "a", "0-", "-3", "3-0", "0,,1", "0-4294967295", "99999999999", "0-1-2"] {
+            assert_eq!(cpu_places(bad), None, "{bad:?}");
+        }
+        assert!(Geometry::possible_cpus().is_ok_and(|cpus| cpus > 0));
+    }
 
     #[test]
     fn a_geometry_survives_its_directory_name() {

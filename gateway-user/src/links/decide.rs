@@ -1,18 +1,23 @@
 //! From a snapshot to the ports. Pure: every rule is tested below on invented topologies.
 //!
-//! 1. `auto` takes the interfaces that are on, Ethernet, hold a private address and are not the way out.
+//! 1. `auto` takes the interfaces that are on, Ethernet, hold a private address and are not the way out, nor may be:
+//!    only bridges are beyond doubt while the way out is a PPP session or not known.
 //! 2. Each is resolved to its lowest devices, but not through a device that also carries a network which was not
 //!    chosen (a single switch port with LAN and WAN as VLANs): there the VLAN interface itself is the port.
 //! 3. No port is above another, so that no frame is counted twice.
 
 use super::snapshot::{Link, LinkKind, Snapshot};
 use super::{Discovery, MacBytes, Port, Selection};
+use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// How container and virtual machine software calls the bridges it makes. Their guests are programs of this
 /// machine, not devices of the house; naming such a bridge counts it all the same.
 const GUEST_BRIDGES: [&str; 7] = ["docker", "podman", "virbr", "lxcbr", "lxdbr", "incusbr", "cni"];
+
+/// An on-link prefix shorter than this is not believed.
+const MIN_ON_LINK_LEN: u8 = 8;
 
 /// An interface that was asked for by name cannot be counted on.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -71,7 +76,8 @@ pub fn decide(snapshot: &Snapshot, selection: &Selection) -> Discovery {
         }
     }
     let ports = served.iter().filter_map(|(index, networks)| choice.port(*index, networks)).collect();
-    Discovery { ports, passed_over: passed_over.into_iter().collect() }
+    let own_prefixes = choice.own_prefixes(served.keys().copied());
+    Discovery { ports, passed_over: passed_over.into_iter().collect(), own_prefixes }
 }
 
 /// Chosen network → why, as a predicate: "holds …", "is named …".
@@ -126,10 +132,16 @@ fn why_lan(snapshot: &Snapshot, link: &Link) -> Result<String, String> {
         "is not an Ethernet interface"
     } else if snapshot.way_out.contains(&link.index) {
         "is the way of the default route"
+    } else if snapshot.earlier_way_out.contains(&link.index) {
+        "was the way of a default route; name it if it is a LAN"
     } else if link.kind == LinkKind::Virtual {
         "leads nowhere (dummy interface)"
     } else if is_guest_bridge(&link.name) {
         "belongs to containers or virtual machines of this machine; name it to count it"
+    } else if private.is_some()
+        && let Some(doubt) = doubt(snapshot, link)
+    {
+        doubt
     } else if let Some(addr) = private {
         return Ok(format!("holds the private address {addr}"));
     } else if snapshot.addrs_of(link.index).any(|addr| matches!(addr, IpAddr::V4(v4) if is_carrier_nat(v4))) {
@@ -138,6 +150,31 @@ fn why_lan(snapshot: &Snapshot, link: &Link) -> Result<String, String> {
         "holds no private address"
     };
     Err(refusal.to_owned())
+}
+
+/// Why an interface with a private address may be the line to the provider all the same; `None` if it has a bridge
+/// under it or is one, as LANs do and such lines do not.
+///
+/// A PPPoE session does not tell which interface it goes through, and a tunnel that is the only way out does not
+/// either; behind such an interface the modem often has a private address. While no way out is known it may be any.
+fn doubt(snapshot: &Snapshot, link: &Link) -> Option<&'static str> {
+    let kind_of = |index: &u32| snapshot.links.get(index).map(|link| link.kind);
+    if snapshot.down_from(link.index).iter().any(|index| kind_of(index) == Some(LinkKind::Bridge)) {
+        return None;
+    }
+    let ways: Vec<LinkKind> =
+        snapshot.way_out.iter().chain(&snapshot.earlier_way_out).filter_map(kind_of).collect();
+    if ways.is_empty() {
+        Some(
+            "cannot be told from the line to the provider while no default route is known; name it if it is a LAN",
+        )
+    } else if ways.contains(&LinkKind::Ppp) || ways.iter().all(|kind| *kind == LinkKind::Tunnel) {
+        Some(
+            "may lead to the provider's modem, as the default route is a PPP session or a tunnel; name it if it is a LAN",
+        )
+    } else {
+        None
+    }
 }
 
 /// RFC 1918 and RFC 4193. The shared space of RFC 6598 is not among them: it lies between a customer's router and
@@ -230,11 +267,30 @@ impl Choice<'_> {
     /// Is this interface chosen, or part of a chosen network, or stacked on one without being the way out?
     fn is_ours(&self, index: u32) -> bool {
         self.chosen.contains_key(&index)
-            || (!self.snapshot.way_out.contains(&index)
+            || (!self.snapshot.is_way_out(index)
                 && self.chosen.keys().any(|network| {
                     self.snapshot.down_from(*network).contains(&index)
                         || self.snapshot.up_from(*network).contains(&index)
                 }))
+    }
+
+    /// See [`Discovery::own_prefixes`].
+    fn own_prefixes(&self, ports: impl Iterator<Item = u32>) -> Vec<IpNetwork> {
+        let counted_on: BTreeSet<u32> =
+            ports.flat_map(|port| self.snapshot.up_from(port)).filter(|index| self.is_ours(*index)).collect();
+        let addrs = &self.snapshot.addrs;
+        let on_link = addrs.iter().filter(|(index, _)| counted_on.contains(index)).filter_map(|(_, addr)| {
+            // Somebody's slip: with it half the world would be in the house.
+            (addr.prefix() >= MIN_ON_LINK_LEN)
+                .then(|| IpNetwork::new(addr.network(), addr.prefix()).ok())
+                .flatten()
+        });
+        let mut own: BTreeSet<IpNetwork> = on_link.collect();
+        let is_covered = |own: &BTreeSet<IpNetwork>, ip| own.iter().any(|prefix| prefix.contains(ip));
+        let others: Vec<IpAddr> =
+            addrs.iter().map(|(_, addr)| addr.ip()).filter(|ip| !is_covered(&own, *ip)).collect();
+        own.extend(others.into_iter().map(IpNetwork::from));
+        own.into_iter().collect()
     }
 
     fn name_of(&self, index: u32) -> &str {
@@ -288,7 +344,7 @@ mod tests {
 
     /// A topology, one interface a line: `name kind [<under] [^controller] [@address] [!] [down] [mac=N]`.
     /// `!` marks the way of the default route; indices count from 1; the MAC's last byte is the index unless
-    /// given. Kinds: plain bridge stacked virtual tunnel loopback.
+    /// given. `~` marks what was that way earlier. Kinds: plain bridge stacked virtual tunnel ppp loopback.
     fn topology(text: &str) -> Snapshot {
         let mut snapshot = Snapshot::default();
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
@@ -304,6 +360,8 @@ mod tests {
                 "bridge" => LinkKind::Bridge,
                 "stacked" => LinkKind::Stacked,
                 "virtual" => LinkKind::Virtual,
+                "tunnel" => LinkKind::Tunnel,
+                "ppp" => LinkKind::Ppp,
                 _ => LinkKind::Plain,
             };
             let mac = u8::try_from(index).expect("few lines");
@@ -313,7 +371,7 @@ mod tests {
                 kind,
                 is_up: true,
                 is_loopback: word == "loopback",
-                mac: (word != "tunnel").then_some([2, 0, 0, 0, 0, mac]),
+                mac: (!matches!(word, "tunnel" | "ppp")).then_some([2, 0, 0, 0, 0, mac]),
                 lower: None,
                 controller: None,
             };
@@ -322,6 +380,7 @@ mod tests {
                     ("<", lower) => link.lower = index_of(lower),
                     ("^", controller) => link.controller = index_of(controller),
                     ("@", addr) => snapshot.addrs.push((index, addr.parse().expect("an address"))),
+                    ("~", _) => assert!(snapshot.earlier_way_out.insert(index)),
                     ("!", _) => assert!(snapshot.way_out.insert(index)),
                     ("d", "own") => link.is_up = false,
                     ("m", mac) => {
@@ -368,8 +427,15 @@ mod tests {
         discovery
     }
 
+    /// A house with a way out of its own, unless the text marks one.
     #[track_caller]
     fn check(text: &str, expected: &[&str]) -> Discovery {
+        let way_out = if text.contains(['!', '~']) { "" } else { "\nexit plain !" };
+        check_selected(&format!("{text}{way_out}"), &Selection::Auto, expected)
+    }
+
+    #[track_caller]
+    fn check_without_way_out(text: &str, expected: &[&str]) -> Discovery {
         check_selected(text, &Selection::Auto, expected)
     }
 
@@ -414,6 +480,72 @@ mod tests {
         let discovery = check("eth0 plain @192.168.0.9 !", &[]);
         assert_eq!(reason(&discovery, "eth0"), "is the way of the default route");
         check_selected("eth0 plain @192.168.0.9 !", &names(&["eth0"]), &["eth0:eth0:1"]);
+    }
+
+    #[test]
+    fn the_address_for_the_modem_under_pppoe_is_no_lan() {
+        let text = "br-lan bridge @192.168.1.1\nlan1 plain ^br-lan\nwan plain @192.168.2.9\npppoe-wan ppp @203.0.113.7 !";
+        let discovery = check(text, &["lan1:br-lan:1,2"]);
+        assert!(reason(&discovery, "wan").contains("may lead to the provider's modem"));
+        // The session is down, and was up.
+        let discovery = check(&text.replace('!', "~"), &["lan1:br-lan:1,2"]);
+        assert!(reason(&discovery, "wan").contains("may lead to the provider's modem"));
+        check_selected(text, &names(&["wan"]), &["wan:wan:3"]);
+        // VLANs of a bridge are LANs.
+        check(
+            "br bridge\nlan1 plain ^br\nbr.1 stacked <br @10.0.1.1\nwan plain @192.168.2.9\nppp0 ppp !",
+            &["lan1:br.1:1,2,3"],
+        );
+    }
+
+    #[test]
+    fn a_tunnel_casts_doubt_only_as_the_only_way_out() {
+        let discovery = check("lan plain @10.0.0.1\nwan plain @192.168.2.9\nwg0 tunnel !", &[]);
+        assert!(reason(&discovery, "wan").contains("a tunnel"));
+        check("lan plain @10.0.0.1\nwan plain @192.168.2.9 !\nwg0 tunnel !", &["lan:lan:1"]);
+    }
+
+    #[test]
+    fn what_was_a_way_out_stays_one() {
+        let discovery = check(
+            "lan plain @10.0.0.1\nfibre plain @192.168.2.9 ~\nlte plain @192.168.8.100 !",
+            &["lan:lan:1"],
+        );
+        assert_eq!(reason(&discovery, "fibre"), "was the way of a default route; name it if it is a LAN");
+        check("lan plain @10.0.0.1\nwan plain @192.168.2.9 ~", &["lan:lan:1"]);
+    }
+
+    #[test]
+    fn without_any_way_out_only_bridges_are_beyond_doubt() {
+        let discovery = check_without_way_out(
+            "br-lan bridge @192.168.1.1\nlan1 plain ^br-lan\nwan plain @192.168.2.9",
+            &["lan1:br-lan:1,2"],
+        );
+        assert!(reason(&discovery, "wan").contains("no default route is known"));
+        let text = "eth0 plain @10.0.0.1\neth1 plain @192.168.2.9";
+        check_without_way_out(text, &[]);
+        check_selected(text, &names(&["eth0"]), &["eth0:eth0:1"]);
+    }
+
+    #[track_caller]
+    fn check_own(text: &str, selection: &Selection, expected: &[&str]) {
+        let own = found(&topology(text), selection).own_prefixes;
+        assert_eq!(own.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn own_prefixes_are_the_lans_and_the_gateways_addresses() {
+        let text = "br-lan bridge @192.168.1.1/24 @2001:db8:1::1/64\nlan1 plain ^br-lan\n\
+                    wan plain @203.0.113.7/24 @2001:db8:ffff::7/64 !";
+        let expected = ["192.168.1.0/24", "203.0.113.7/32", "2001:db8:1::/64", "2001:db8:ffff::7/128"];
+        check_own(text, &Selection::Auto, &expected);
+        check_own(text, &names(&["lan1"]), &expected);
+        // On-link is what is counted on, and no slip of the pen.
+        check_own(
+            "a plain @10.0.0.1/24\nb plain @198.51.100.1/24\nc plain @10.9.9.9/1\nd plain !",
+            &names(&["a", "c"]),
+            &["10.0.0.0/24", "10.9.9.9/32", "198.51.100.1/32"],
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub use follow::follow;
 pub use netlink::read_snapshot;
 pub use snapshot::{Link, LinkKind, Snapshot};
 
+use ipnetwork::IpNetwork;
 use std::collections::BTreeSet;
 
 /// An IEEE 802 MAC address.
@@ -59,6 +60,9 @@ pub struct Discovery {
     pub ports: Vec<Port>,
     /// Interfaces left out, by name, with the reason.
     pub passed_over: Vec<(String, String)>,
+    /// What is in the house though its addresses may be public: the on-link prefixes of the networks counted on, and
+    /// the gateway's other addresses on whatever interface. Sorted. A peer in one of these is no peer elsewhere.
+    pub own_prefixes: Vec<IpNetwork>,
 }
 
 impl Discovery {

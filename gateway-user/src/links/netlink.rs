@@ -3,6 +3,7 @@
 use super::snapshot::{Link, LinkKind, Snapshot};
 use anyhow::Context;
 use futures_util::TryStreamExt;
+use ipnetwork::IpNetwork;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage};
@@ -74,6 +75,12 @@ fn link_of(message: &LinkMessage) -> Option<Link> {
             _ => {}
         }
     }
+    if header.link_layer_type == LinkLayerType::Ppp {
+        link.kind = LinkKind::Ppp;
+    } else if link.kind == LinkKind::Tunnel && link.mac.is_some() {
+        // A tap device, which is like any Ethernet interface.
+        link.kind = LinkKind::Plain;
+    }
     if is_lower_elsewhere {
         link.lower = None;
     }
@@ -88,18 +95,27 @@ fn kind_of(info: &LinkInfo) -> Option<LinkKind> {
             LinkKind::Stacked
         }
         InfoKind::Dummy | InfoKind::Ifb => LinkKind::Virtual,
+        InfoKind::Wireguard
+        | InfoKind::Tun
+        | InfoKind::GreTun
+        | InfoKind::GreTun6
+        | InfoKind::IpIp
+        | InfoKind::SitTun
+        | InfoKind::Ip6Tnl
+        | InfoKind::Vti
+        | InfoKind::Xfrm => LinkKind::Tunnel,
         // A switch's user port (DSA) also has a link under it, the conduit: frames there carry switch tags.
         _ => LinkKind::Plain,
     })
 }
 
-fn addr_of(message: &AddressMessage) -> Option<(u32, IpAddr)> {
+fn addr_of(message: &AddressMessage) -> Option<(u32, IpNetwork)> {
     let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(wanted);
     // On a point-to-point link `Address` is the peer's and `Local` is ours (`man 7 rtnetlink`).
     let local = find(|a| if let AddressAttribute::Local(addr) = a { Some(*addr) } else { None });
     let addr = local
         .or_else(|| find(|a| if let AddressAttribute::Address(addr) = a { Some(*addr) } else { None }))?;
-    Some((message.header.index, addr))
+    Some((message.header.index, IpNetwork::new(addr, message.header.prefix_len).ok()?))
 }
 
 /// The interfaces a default route leaves by; none if it is not one. Halves (0.0.0.0/1 and 128.0.0.0/1, as VPN

@@ -1,6 +1,7 @@
 //! Links, addresses and default routes at one moment, and how links are stacked. Pure.
 
 use super::MacBytes;
+use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -15,6 +16,10 @@ pub enum LinkKind {
     Stacked,
     /// Leads nowhere (dummy, ifb).
     Virtual,
+    /// Point-to-point, through something that is not told (PPP, PPPoE).
+    Ppp,
+    /// A tunnel without MAC addresses (WireGuard, tun, GRE, 6in4).
+    Tunnel,
 }
 
 /// One interface.
@@ -43,10 +48,12 @@ pub struct Link {
 pub struct Snapshot {
     /// The interfaces by index.
     pub links: BTreeMap<u32, Link>,
-    /// Their addresses, in the kernel's order.
-    pub addrs: Vec<(u32, IpAddr)>,
+    /// Their addresses with the on-link prefix of each, in the kernel's order.
+    pub addrs: Vec<(u32, IpNetwork)>,
     /// The interfaces that a default route of any table leaves by.
     pub way_out: BTreeSet<u32>,
+    /// Those that one left by earlier, as far as anybody has watched.
+    pub earlier_way_out: BTreeSet<u32>,
 }
 
 impl Snapshot {
@@ -58,7 +65,13 @@ impl Snapshot {
 
     /// The addresses of an interface.
     pub fn addrs_of(&self, index: u32) -> impl Iterator<Item = IpAddr> + '_ {
-        self.addrs.iter().filter(move |(i, _)| *i == index).map(|(_, addr)| *addr)
+        self.addrs.iter().filter(move |(i, _)| *i == index).map(|(_, addr)| addr.ip())
+    }
+
+    /// Does a default route leave by this interface, or did one?
+    #[must_use]
+    pub fn is_way_out(&self, index: u32) -> bool {
+        self.way_out.contains(&index) || self.earlier_way_out.contains(&index)
     }
 
     /// Is this a network that can carry routed traffic: is it on, with an address that is not link-local or with
@@ -66,7 +79,7 @@ impl Snapshot {
     #[must_use]
     pub fn is_network(&self, link: &Link) -> bool {
         let has_addr = self.addrs_of(link.index).any(|addr| !is_link_local(addr));
-        link.is_up && !link.is_loopback && (has_addr || self.way_out.contains(&link.index))
+        link.is_up && !link.is_loopback && (has_addr || self.is_way_out(link.index))
     }
 
     /// The devices directly under a link.
@@ -77,7 +90,7 @@ impl Snapshot {
                 self.links.values().filter(|l| l.controller == Some(link.index)).map(|l| l.index).collect()
             }
             LinkKind::Stacked => link.lower.into_iter().filter(|l| self.links.contains_key(l)).collect(),
-            LinkKind::Plain | LinkKind::Virtual => Vec::new(),
+            LinkKind::Plain | LinkKind::Virtual | LinkKind::Ppp | LinkKind::Tunnel => Vec::new(),
         }
     }
 

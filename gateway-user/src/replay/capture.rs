@@ -5,9 +5,10 @@
 
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
-use super::source::Source;
+use super::source::{Fnv1a, Source};
 use anyhow::Context;
 use gateway_core::units::WallTime;
+use std::hash::Hasher;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -80,11 +81,38 @@ pub struct Frame<'a> {
 /// An open capture.
 pub struct Capture {
     format: Format,
+    /// See [`Capture::identity`].
+    identity: u64,
 }
 
 enum Format {
     Pcap(Pcap),
     Pcapng(Pcapng),
+}
+
+impl Format {
+    /// Recognises the format by its first bytes.
+    fn begin(mut source: Source) -> Result<Self, CaptureError> {
+        let mut magic = [0; 4];
+        let filled = source.fill(&mut magic)?;
+        if filled < magic.len() {
+            return Err(CaptureError::NotACapture);
+        }
+        if Pcapng::MAGIC == magic {
+            return Ok(Self::Pcapng(Pcapng::begin(source)?));
+        }
+        match Pcap::begin(source, magic)? {
+            Some(pcap) => Ok(Self::Pcap(pcap)),
+            None => Err(CaptureError::NotACapture),
+        }
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        match self {
+            Self::Pcap(pcap) => pcap.next_frame(),
+            Self::Pcapng(pcapng) => pcapng.next_frame(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Capture {
@@ -112,19 +140,17 @@ impl Capture {
         Source::new(reader, None).and_then(Self::begin)
     }
 
-    fn begin(mut source: Source) -> Result<Self, CaptureError> {
-        let mut magic = [0; 4];
-        let filled = source.fill(&mut magic)?;
-        if filled < magic.len() {
-            return Err(CaptureError::NotACapture);
+    fn begin(source: Source) -> Result<Self, CaptureError> {
+        let mut identity = Fnv1a::default();
+        identity.write(&source.identity().to_le_bytes());
+        // The first packet may lie behind the hashed bytes, if the file begins with pages of comments.
+        let beginning = source.beginning().and_then(|beginning| Format::begin(beginning).ok());
+        if let Some(mut beginning) = beginning
+            && let Ok(Some(first)) = beginning.next_frame()
+        {
+            identity.write(&first.at.0.to_le_bytes());
         }
-        if Pcapng::MAGIC == magic {
-            return Ok(Self { format: Format::Pcapng(Pcapng::begin(source)?) });
-        }
-        match Pcap::begin(source, magic)? {
-            Some(pcap) => Ok(Self { format: Format::Pcap(pcap) }),
-            None => Err(CaptureError::NotACapture),
-        }
+        Ok(Self { format: Format::begin(source)?, identity: identity.finish() })
     }
 
     /// The next frame; `None` at the end.
@@ -132,10 +158,7 @@ impl Capture {
     /// # Errors
     /// If the capture is cut short or damaged here: it cannot be read any further.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        match &mut self.format {
-            Format::Pcap(pcap) => pcap.next_frame(),
-            Format::Pcapng(pcapng) => pcapng.next_frame(),
-        }
+        self.format.next_frame()
     }
 
     /// Which part of the file has been read, in thousandths; `None` for a pipe.
@@ -155,12 +178,13 @@ impl Capture {
         source.take_beginning().and_then(|source| Self::begin(source).ok())
     }
 
-    /// A number by which the same capture is known again, wherever it lies and whatever it is called: a hash of
-    /// its first 64 KiB (uncompressed; they hold the times and contents of its first packets) and of the length
-    /// of the file. A capture that has grown since is another one. A pipe is known by its beginning alone.
+    /// A number by which the same capture is known again, wherever it lies, whatever it is called, compressed or not,
+    /// in a file or a pipe: a hash of its first 64 KiB (uncompressed) and of the time of its first packet. Captures
+    /// that share this beginning are taken for the same one; [`super::keep`] refuses the rest of one that has grown.
+    /// A capture that was shorter than 64 KiB is another one when it has grown.
     #[must_use]
     pub fn identity(&self) -> u64 {
-        self.source().identity()
+        self.identity
     }
 
     fn source(&self) -> &Source {

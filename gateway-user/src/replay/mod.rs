@@ -32,7 +32,16 @@ pub trait Downstream {
     /// # Errors
     /// If it cannot be kept; the replay ends there.
     fn drained(&mut self, drained: Drained) -> anyhow::Result<()>;
+
+    /// Something that the ledger must say of the interval that comes next: a counter's name and its events.
+    fn note(&mut self, counter: &'static str, events: u64);
 }
+
+/// The event in the ledger of the last interval before the place where a capture is cut short or damaged.
+pub const CAPTURE_CUT: &str = "capture_cut";
+/// In the ledger of the last interval: packets counted in another interval than their times say. See
+/// [`table::MAX_JUMPS`].
+pub const MISDATED: &str = "misdated";
 
 /// How far a replay came.
 #[derive(Debug, Default)]
@@ -45,6 +54,9 @@ pub struct Fed {
     pub range: Option<(WallTime, WallTime)>,
     /// Why the capture could not be read to its end. What was before has been counted.
     pub cut: Option<CaptureError>,
+    /// Frames counted in another interval than their times say, because those had jumped too often. See
+    /// [`table::MAX_JUMPS`].
+    pub misdated: u64,
 }
 
 /// Lets a table see which MAC addresses are routers' before it counts: a router shows itself with the first packet
@@ -90,6 +102,13 @@ pub fn feed(
             downstream.sample(&sample);
         }
         fed.frames += 1;
+    }
+    if fed.cut.is_some() {
+        downstream.note(CAPTURE_CUT, 1);
+    }
+    fed.misdated = table.misdated();
+    if fed.misdated > 0 {
+        downstream.note(MISDATED, fed.misdated);
     }
     if let Some(drained) = table.finish() {
         keep(drained, &mut fed, downstream)?;

@@ -62,7 +62,9 @@ impl Source {
         if beginning.is_empty() {
             return Err(raw.pending.take().map_or(CaptureError::Empty, CaptureError::Read));
         }
-        let identity = identity(beginning.get(..IDENTITY_LEN).unwrap_or(&beginning), file_len);
+        let mut identity = Fnv1a::default();
+        identity.write(beginning.get(..IDENTITY_LEN).unwrap_or(&beginning));
+        let identity = identity.finish();
         Ok(Self {
             reader: BufReader::new(Box::new(raw)),
             position: 0,
@@ -86,7 +88,14 @@ impl Source {
 
     /// The beginning of the capture as a source of its own, once: to look at before the whole is read.
     pub(super) fn take_beginning(&mut self) -> Option<Self> {
-        let beginning = self.beginning.take()?;
+        let beginning = self.beginning()?;
+        self.beginning = None;
+        Some(beginning)
+    }
+
+    /// The beginning of the capture as a source of its own, as long as nobody has taken it.
+    pub(super) fn beginning(&self) -> Option<Self> {
+        let beginning = self.beginning.clone()?;
         Some(Self {
             reader: BufReader::new(Box::new(Cursor::new(beginning))),
             position: 0,
@@ -97,9 +106,8 @@ impl Source {
         })
     }
 
-    /// A number by which the same capture is known again wherever it lies: a hash of its first [`IDENTITY_LEN`]
-    /// bytes, which hold the times and contents of its first packets, and of the length of the file. A pipe has
-    /// no length; it is known by its beginning alone.
+    /// A number by which the same capture is known again wherever it lies, compressed or not, in a file or a pipe: a
+    /// hash of its first [`IDENTITY_LEN`] bytes, uncompressed, which hold the times and contents of its first packets.
     pub(super) fn identity(&self) -> u64 {
         self.identity
     }
@@ -153,14 +161,7 @@ impl Source {
     }
 }
 
-/// Databases hold this, so it must be the same for ever: FNV-1a is, the standard library's hasher may change.
-fn identity(prefix: &[u8], file_len: Option<u64>) -> u64 {
-    let mut hash = Fnv1a::default();
-    hash.write(prefix);
-    hash.write(&file_len.unwrap_or(u64::MAX).to_le_bytes());
-    hash.finish()
-}
-
+/// Databases hold its results, so they must be the same for ever; the standard library's hasher may change.
 /// FNV-1a, 64 bits (RFC 9923 §2).
 pub(super) struct Fnv1a(u64);
 

@@ -25,6 +25,12 @@ pub const MAX_CONVERSATIONS: usize = 1 << 17;
 /// that time is not called measured: ten minutes, in which any LAN of phones is heard at least once.
 const MAX_SILENCE_NS: i64 = 600 * 1_000_000_000;
 
+/// How often the times of a capture may jump, backwards by an interval or forwards by more than
+/// [`MAX_SILENCE_NS`], before they are no longer believed: each jump is an interval and a transaction, and times
+/// that alternate would make every packet one. Files merged from some hundred captures stay below. What jumps
+/// after that is counted in the interval that is open, and told ([`Table::misdated`]).
+pub const MAX_JUMPS: u32 = 1024;
+
 /// How the table counts.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -62,6 +68,8 @@ pub struct Table {
     stats: StatBlock,
     open: Option<Span>,
     is_full: bool,
+    jumps: u32,
+    misdated: u64,
 }
 
 /// An open interval, half-open, in nanoseconds since 1970.
@@ -85,6 +93,8 @@ impl Table {
             stats: StatBlock::default(),
             open: None,
             is_full: false,
+            jumps: 0,
+            misdated: 0,
         }
     }
 
@@ -105,7 +115,8 @@ impl Table {
     ///
     /// A frame a little older than the interval (captures of several interfaces are not quite in order) is
     /// counted in it; one that is older by a whole interval shows that the clock was set back, and opens another.
-    /// A silence of up to ten minutes belongs to the interval before it, which was measured and quiet.
+    /// A silence of up to ten minutes belongs to the interval before it, which was measured and quiet. Times that
+    /// jump more than [`MAX_JUMPS`] times are not followed.
     pub fn advance(&mut self, at: WallTime) -> Option<Drained> {
         let every = i64::from(self.rules.drain_every_secs.max(1)).saturating_mul(1_000_000_000);
         let aligned = at.0.saturating_sub(at.0.rem_euclid(every));
@@ -115,8 +126,11 @@ impl Table {
             return None;
         };
         let is_over = at.0 >= open.ends || at.0 < open.began.saturating_sub(every);
-        if is_over {
-            let is_silence = (0..=MAX_SILENCE_NS).contains(&next.began.saturating_sub(open.ends));
+        let is_silence = (0..=MAX_SILENCE_NS).contains(&next.began.saturating_sub(open.ends));
+        let is_misdated = is_over && !is_silence && self.jumps >= MAX_JUMPS;
+        self.misdated += u64::from(is_misdated);
+        if is_over && !is_misdated {
+            self.jumps += u32::from(!is_silence);
             let drained = self.close(if is_silence { next.began } else { open.ends });
             self.open = Some(next);
             return drained;
@@ -129,6 +143,12 @@ impl Table {
             return drained;
         }
         None
+    }
+
+    /// How many frames were counted in another interval than their times say.
+    #[must_use]
+    pub fn misdated(&self) -> u64 {
+        self.misdated
     }
 
     /// Closes the last interval; `None` if no frame ever came.

@@ -10,7 +10,7 @@ use gateway_core::query::{Counted, DeviceInfo, DeviceMatch, Filter, FlowSum, Nam
 use gateway_core::report::coverage::LATEST;
 use gateway_core::report::model::Undated;
 use gateway_core::row::{Alias, LedgerLine, RowKey};
-use gateway_core::units::{DomainName, Volume, WallTime};
+use gateway_core::units::{DomainName, Mac, Volume, WallTime};
 use ipnetwork::IpNetwork;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -207,14 +207,15 @@ impl Reader {
     /// # Errors
     /// If the database cannot be read.
     pub fn aliases(&self) -> anyhow::Result<Vec<Alias>> {
-        let sql = "SELECT n.text, a.text FROM alias JOIN name n ON n.id = alias.name \
-                   JOIN name a ON a.id = alias.alias ORDER BY 1, 2";
-        let pairs: Vec<(String, String)> =
-            self.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).context("read the aliases")?;
-        let parse = |(name, alias): (String, String)| {
-            Some(Alias { name: DomainName::parse(&name)?, alias: DomainName::parse(&alias)? })
+        let sql = "SELECT d.mac, n.text, a.text FROM alias JOIN device d ON d.id = alias.device \
+                   JOIN name n ON n.id = alias.name JOIN name a ON a.id = alias.alias ORDER BY 1, 2, 3";
+        let told: Vec<(Mac, String, String)> = self
+            .all(sql, [], |row| Ok((mac_of(row.get_ref(0)?.as_blob()?)?, row.get(1)?, row.get(2)?)))
+            .context("read the aliases")?;
+        let parse = |(device, name, alias): (Mac, String, String)| {
+            Some(Alias { device, name: DomainName::parse(&name)?, alias: DomainName::parse(&alias)? })
         };
-        Ok(pairs.into_iter().filter_map(parse).collect())
+        Ok(told.into_iter().filter_map(parse).collect())
     }
 
     /// The oldest and the newest date of the tables that peers' networks are from.

@@ -109,6 +109,25 @@ impl Writer {
         Ok(is_there)
     }
 
+    /// Packets and bytes that a drain in the journal has seen; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn seen(&self, epoch: &EpochId) -> anyhow::Result<Option<(u64, u64)>> {
+        let number = count(epoch.epoch, "an epoch")?;
+        let seen: Option<(i64, i64)> = self
+            .db
+            .prepare_cached(
+                "SELECT packets, COALESCE(bytes, 0) FROM ledger JOIN interval ON interval.id = ledger.interval \
+                 JOIN origin ON origin.id = interval.origin \
+                 WHERE boot_id = ? AND table_id = ? AND epoch = ? AND counter = 'seen'",
+            )?
+            .query_row(params![epoch.boot_id, table_id(epoch), number], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .context("look up what a drain in the journal has seen")?;
+        Ok(seen.map(|(packets, bytes)| (packets.cast_unsigned(), bytes.cast_unsigned())))
+    }
+
     /// The latest drain of these tables in the journal.
     ///
     /// # Errors
@@ -180,9 +199,10 @@ fn append(
         sightings::see(&tx, id)?;
     }
     for alias in aliases {
+        let device = ids.device(&tx, alias.device)?;
         let (name, alias) = (ids.name(&tx, Some(&alias.name))?, ids.name(&tx, Some(&alias.alias))?);
-        tx.prepare_cached("INSERT OR IGNORE INTO alias (name, alias) VALUES (?, ?)")?
-            .execute([name, alias])?;
+        tx.prepare_cached("INSERT OR IGNORE INTO alias (device, name, alias) VALUES (?, ?, ?)")?
+            .execute([device, name, alias])?;
     }
     let missed = late::apply(&tx, ids, late_names)?;
     if missed > 0 {

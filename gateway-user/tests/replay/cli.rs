@@ -127,6 +127,44 @@ fn a_capture_is_counted_once_in_a_database() {
     assert!(otherwise.err.contains("choose another database") && otherwise.err.lines().count() == 1);
 }
 
+#[test]
+fn a_capture_is_the_same_compressed_and_through_a_pipe() {
+    let bench = Bench::new();
+    let capture = include_bytes!("../captures/phone.pcap");
+    bench.file("phone.pcap.gz", &gzip(capture));
+    let flags = ["--database", "kept.db", "--json"];
+    let first = bench.replay("phone.pcap", &flags);
+    let there =
+        "telltale: 1 of 1 intervals of this capture were in kept.db already and were not counted again\n";
+    for again in [bench.replay("phone.pcap.gz", &flags), bench.replay_from("-", &flags, capture)] {
+        assert_eq!((again.code, again.err.as_str()), (Some(0), there));
+        assert_eq!(again.out, first.out);
+    }
+}
+
+/// As many packets as asked, ten a second, of a hundred bytes each.
+fn steady(packets: u64) -> Vec<u8> {
+    let at = |n| 1_700_000_010_000_000_000 + n * 100_000_000;
+    let caught: Vec<_> = (0..packets).map(|n| Caught::whole(at(n), up(17, &udp(1, 2, &[0; 58])))).collect();
+    pcap(Order::Little, Kind::Nanos, 1, &caught)
+}
+
+#[test]
+fn a_capture_that_has_grown_is_refused() {
+    let bench = Bench::new();
+    let flags = ["--database", "kept.db", "--json"];
+    bench.file("short.pcap", &steady(700));
+    bench.file("long.pcap", &steady(1_000));
+    let first = bench.replay("short.pcap", &flags);
+    assert_eq!((first.code, first.err.as_str()), (Some(0), ""));
+    let grown = bench.replay("long.pcap", &flags);
+    assert_eq!((grown.code, grown.out.as_str()), (Some(2), ""));
+    assert!(grown.err.contains("has grown since") && grown.err.lines().count() == 1, "{}", grown.err);
+    // Nothing was added.
+    let again = bench.replay("short.pcap", &flags);
+    assert_eq!((again.code, again.out), (Some(0), first.out));
+}
+
 #[track_caller]
 fn fails(ended: &Ended, expected: &str) {
     assert_eq!(ended.code, Some(2), "{}", ended.err);
@@ -163,7 +201,9 @@ fn a_cut_capture_is_reported_and_fails() {
     let whole = include_bytes!("../captures/phone.pcap");
     bench.file("cut.pcap", &whole[..60_000]);
     let ended = bench.replay("cut.pcap", &[]);
-    assert!(ended.out.contains("data.mistat.intl.xiaomi.com") && ended.out.contains("complete: yes"));
+    assert!(ended.out.contains("data.mistat.intl.xiaomi.com") && ended.out.contains("of note: capture_cut"));
+    let note = "  note: of the capture this is the beginning only: cut short at byte 60000; everything before was used\n";
+    assert!(ended.out.ends_with(note), "{}", ended.out);
     fails(&ended, "read the capture cut.pcap: cut short at byte 60000; everything before was used");
     // Nothing whole at all: no report.
     bench.file("head.pcap", &whole[..30]);

