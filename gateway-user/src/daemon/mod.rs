@@ -96,10 +96,7 @@ impl Daemon {
             true => Some(KernelLogReader::new(kernel.logger(KernelWords)?)?),
             false => None,
         };
-        let pipeline = Pipeline::new(PipelineConfig {
-            local: config.local_networks.clone(),
-            excluded: config.excluded_networks.clone(),
-        });
+        let pipeline = pipeline_of(&config);
         let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
         let drainer = Drainer::new(pipeline, networks, journal, watch)?;
         let attachments = Attachments::new(options.is_tcx_off);
@@ -249,10 +246,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     let networks = tables::load(&config.network_tables)?;
     let journal = Journal::open(&config.database)?;
     journal.set_tables_date(networks.as_of()).await?;
-    let pipeline = Pipeline::new(PipelineConfig {
-        local: config.local_networks.clone(),
-        excluded: config.excluded_networks.clone(),
-    });
+    let pipeline = pipeline_of(config);
     // Through the loader, which checks every pinned map before it is trusted.
     let load = LoadOptions { geometry, wants_samples: false, log: KernelLog::default() };
     let Loaded { mut kernel, left_over, notes } = Kernel::load(&pins, &load)?;
@@ -282,6 +276,13 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
 async fn drain_whole(drainer: &mut Drainer, tables: &mut Tables) -> anyhow::Result<()> {
     let quiet = drainer.turn(tables).await?;
     drainer.finish(tables, quiet).await
+}
+
+fn pipeline_of(config: &Config) -> Pipeline {
+    Pipeline::new(PipelineConfig {
+        local: config.local_networks.clone(),
+        excluded: config.excluded_networks.clone(),
+    })
 }
 
 fn geometry_of(config: &Config) -> anyhow::Result<Geometry> {

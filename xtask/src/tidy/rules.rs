@@ -182,19 +182,10 @@ pub fn map_names(tree: &Tree) -> Vec<Complaint> {
 mod tests {
     use super::*;
 
-    fn tree(files: &[(&str, &str)]) -> Tree {
-        let mut tree = Tree::default();
-        for (path, text) in files {
-            tree.paths.insert((*path).to_owned());
-            tree.texts.insert((*path).to_owned(), (*text).to_owned());
-        }
-        tree
-    }
-
     /// The rule finds this many faults in one file.
     #[track_caller]
     fn check(rule: fn(&Tree) -> Vec<Complaint>, path: &str, text: &str, expected: usize) {
-        let found = rule(&tree(&[(path, text)]));
+        let found = rule(&Tree::of(&[(path, text)]));
         assert_eq!(found.len(), expected, "{found:?}");
     }
 
@@ -245,9 +236,9 @@ mod tests {
     fn long_files_are_found() {
         let lines = |count| "\n".repeat(count);
         check(sizes, "a.rs", &lines(MANY_LINES), 0);
-        let warned = sizes(&tree(&[("a.rs", &lines(MAX_LINES))]));
+        let warned = sizes(&Tree::of(&[("a.rs", &lines(MAX_LINES))]));
         assert!(matches!(&warned[..], [warning] if !warning.is_fault()), "{warned:?}");
-        let refused = sizes(&tree(&[("a.rs", &lines(MAX_LINES + 1))]));
+        let refused = sizes(&Tree::of(&[("a.rs", &lines(MAX_LINES + 1))]));
         assert!(matches!(&refused[..], [fault] if fault.is_fault()), "{refused:?}");
     }
 
@@ -255,7 +246,7 @@ mod tests {
     fn names_without_a_map_are_found() {
         let names =
             "pub const A: &str = \"FAST\";\npub const B: &str = \"SLOW\";\npub const C: &str = \"tap_in\";";
-        let found = map_names(&tree(&[
+        let found = map_names(&Tree::of(&[
             ("gateway-common/src/map_name.rs", names),
             ("gateway-ebpf/src/maps.rs", "pub static FAST: Array<u8> = Array::new();\n// pub static SLOW:"),
             ("gateway-ebpf/src/main.rs", "pub fn tap_in(c: C) {}"),

