@@ -24,7 +24,7 @@ pub use sample::{Direction, SNAPSHOT_LEN, SampleHeader, SampleKind};
 pub use stat::{KernelStat, StatBlock};
 
 /// Version of every layout in this crate. Maps pinned under another version are not reused.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// How many buffers the kernel counts into by turns: one fills while the other is read.
 pub const BUFFERS: usize = 2;

@@ -3,9 +3,9 @@
 use crate::FlowKey;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The most bytes of one packet that are copied. A post-quantum ClientHello is 1.7 to 2.1 KB, so a super-packet
-/// made by an offload may hold it whole.
-pub const SNAPSHOT_LEN: usize = 2304;
+/// The most bytes of one packet that are copied. A post-quantum ClientHello is 1.7 to 2.1 KB in TCP and two or three
+/// datagrams of some 1300 bytes in QUIC, and a super-packet made by an offload may hold it whole.
+pub const SNAPSHOT_LEN: usize = 4096;
 
 /// Which way a packet went, seen from the device.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -47,6 +47,16 @@ impl SampleKind {
     pub const TLS: Self = Self(4);
     /// A TCP segment that begins with an HTTP/1 request line (RFC 9112 §3).
     pub const HTTP: Self = Self(5);
+    /// A UDP datagram from the device that begins with a QUIC long header (RFC 8999 §5.1).
+    pub const QUIC: Self = Self(6);
+    /// A TCP segment of a conversation with port 53 of the peer, either way (RFC 7766).
+    pub const DNS_TCP: Self = Self(7);
+    /// The first datagram of a UDP conversation that begins like a protocol which has no name to tell: STUN, DTLS,
+    /// WireGuard, OpenVPN.
+    pub const DATAGRAM: Self = Self(8);
+    /// One of the first TCP segments of a conversation that was seen to open, whatever is in it: it may be a later
+    /// piece of a hello that overtook the first one, or a piece too short to tell.
+    pub const OPENING: Self = Self(9);
 }
 
 /// Stands before every snapshot in a sample ring. The snapshot begins with the Ethernet header.
@@ -73,11 +83,14 @@ pub struct SampleHeader {
     pub kind: SampleKind,
     /// [`Direction`] as a number.
     pub direction: u8,
+    /// Payload bytes of each of the packets that an offload merged into this one; 0 if nothing was merged.
+    pub segment_len: u16,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 4],
 }
 
 const _: () = assert!(size_of::<SampleHeader>() == 64);
+const _: () = assert!(core::mem::offset_of!(SampleHeader, segment_len) == 58);
 const _: () = assert!(core::mem::offset_of!(SampleHeader, key) == 8);
 const _: () = assert!(core::mem::offset_of!(SampleHeader, wire_len) == 40);
 const _: () = assert!(core::mem::offset_of!(SampleHeader, captured_len) == 48);

@@ -1,10 +1,12 @@
-//! Conversation → name, with its evidence. A wrong name is worse than none: where the DNS gave a device two names
-//! for one address and both still vouch when a conversation begins, it gets neither.
+//! Conversation → name, with its evidence. A wrong name is worse than none: what a conversation says of itself goes
+//! before what the DNS told, and a name that others might rival says so.
 
-use crate::books::{Asked, HellosBook, NamesBook};
+use crate::application::Application;
+use crate::books::{Asked, NamesBook, SaidBook};
 use crate::drained::DrainedFlow;
 use crate::fact::Asker;
-use crate::row::{Evidence, Interval};
+use crate::recognise;
+use crate::row::{Evidence, Interval, Marks, Said, Told};
 use crate::units::{BootTime, DomainName};
 use gateway_common::{FlowKey, FlowState, protocol};
 
@@ -15,11 +17,12 @@ pub struct Attribution {
     pub name: Option<DomainName>,
     /// Why.
     pub evidence: Evidence,
-}
-
-impl Attribution {
-    /// No name.
-    pub const NONE: Self = Self { name: None, evidence: Evidence::None };
+    /// What must be said with it.
+    pub marks: Marks,
+    /// The protocol that was recognised.
+    pub application: Application,
+    /// Seconds from the DNS answer to the conversation's beginning, if the name is by the DNS.
+    pub answer_secs: Option<u32>,
 }
 
 /// When a conversation began, as well as it is known.
@@ -66,18 +69,36 @@ fn first_packet(first_boot_ms: Option<u32>, start: BootTime, end: BootTime) -> O
     (last_ns <= end.0.saturating_add(MILLISECOND)).then_some(BootTime(last_ns))
 }
 
-/// The name that the DNS gave this device for the peer, as of the conversation's beginning.
+/// What the DNS had told this device of the peer, as of the conversation's beginning.
 #[must_use]
-pub fn dns_name<'a>(flow: &FlowKey, opened: u8, beginning: Beginning, names: &'a NamesBook) -> Asked<'a> {
+pub fn told(flow: &FlowKey, opened: u8, beginning: Beginning, names: &NamesBook) -> Told {
     // Who was called did not ask for the caller's name.
     if is_opened_by_peer(opened) {
-        return Asked::Nothing;
+        return Told::default();
     }
     let between = match beginning {
         Beginning::At(moment) | Beginning::Before(moment) => (moment, moment),
         Beginning::Within(start, end) => (start, end),
     };
-    names.asked_before(Asker::of(flow), flow.peer(), between)
+    match names.asked_before(Asker::of(flow), flow.peer(), between) {
+        // What was under way may have been asked for before anybody looked.
+        Asked::Nothing if matches!(beginning, Beginning::Before(_)) => Told::default(),
+        Asked::Nothing => Told { marks: Marks::UNCOVERED, ..Told::default() },
+        Asked::Undecided => Told { marks: Marks::COVERED.with(Marks::UNDECIDED), ..Told::default() },
+        Asked::Vouched(vouched) => {
+            let mut marks = Marks::COVERED;
+            if vouched.has_rivals {
+                marks = marks.with(Marks::HAS_RIVALS);
+            }
+            if vouched.is_stretched {
+                marks = marks.with(Marks::STRETCHED);
+            }
+            let (_, latest) = between;
+            let answer_secs = latest.since(vouched.answered_at) / 1_000_000_000;
+            let answer_secs = Some(u32::try_from(answer_secs).unwrap_or(u32::MAX));
+            Told { name: Some(vouched.name.clone()), marks, answer_secs }
+        }
+    }
 }
 
 /// The conversation's attribution: what the device said in it between `since` and `until`, else the name that the
@@ -86,14 +107,33 @@ pub fn dns_name<'a>(flow: &FlowKey, opened: u8, beginning: Beginning, names: &'a
 pub fn attribute(
     flow: &FlowKey,
     (since, until): (BootTime, BootTime),
-    dns_name: Option<&DomainName>,
-    hellos: &HellosBook,
+    told: &Told,
+    said: &SaidBook,
 ) -> Attribution {
-    if let Some(hello) = hellos.get(flow).filter(|h| since <= h.at && h.at <= until) {
-        return Attribution { name: Some(hello.name.clone()), evidence: hello.evidence };
-    }
-    dns_name
-        .map_or(Attribution::NONE, |name| Attribution { name: Some(name.clone()), evidence: Evidence::Dns })
+    let said = said.get(flow).filter(|said| since <= said.at && said.at <= until);
+    let spoken = said.map_or(Application::Unknown, |said| said.application);
+    let mut attribution = match said {
+        Some(Said { name: Some(name), evidence, is_outer, .. }) => {
+            let coverage = [Marks::COVERED, Marks::UNCOVERED].into_iter().find(|mark| told.marks.has(*mark));
+            let outer = if *is_outer { Marks::OUTER_NAME } else { Marks::NONE };
+            Attribution {
+                name: Some(name.clone()),
+                evidence: *evidence,
+                marks: coverage.unwrap_or_default().with(outer),
+                application: spoken,
+                answer_secs: None,
+            }
+        }
+        _ => Attribution {
+            name: told.name.clone(),
+            evidence: if told.name.is_some() { Evidence::Dns } else { Evidence::None },
+            marks: told.marks,
+            application: spoken,
+            answer_secs: told.answer_secs,
+        },
+    };
+    attribution.application = recognise::application(flow, spoken, attribution.name.as_ref());
+    attribution
 }
 
 /// Did the peer open it, and the device not?
@@ -146,8 +186,8 @@ mod tests {
     #[track_caller]
     fn check(flow: DrainedFlow, answers: &[(&str, u64)], expected: Option<&str>) {
         let book = book(answers);
-        let found = dns_name(&flow.key, flow.opened, Beginning::of(&flow, &interval()), &book);
-        assert_eq!(found.name().map(DomainName::as_str), expected);
+        let found = told(&flow.key, flow.opened, Beginning::of(&flow, &interval()), &book);
+        assert_eq!(found.name.as_ref().map(DomainName::as_str), expected);
     }
 
     #[test]
@@ -200,18 +240,20 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_of_another_conversation_does_not_count() {
-        let mut hellos = HellosBook::default();
+    fn what_another_conversation_said_does_not_count() {
+        let mut book = SaidBook::default();
         let flow = flow(protocol::TCP, 1, None).key;
-        let said = DomainName::parse("said.example").expect("a name");
-        let asked = DomainName::parse("asked.example").expect("a name");
-        let request = b"GET / HTTP/1.1\r\nHost: said.example\r\n\r\n";
-        assert_eq!(hellos.learn_segment(flow, BootTime(100), 1, request), Ok(()));
-        let name = |since, until| attribute(&flow, (BootTime(since), BootTime(until)), Some(&asked), &hellos);
-        assert_eq!(name(50, 150), Attribution { name: Some(said), evidence: Evidence::HttpHost });
-        let by_dns = Attribution { name: Some(asked.clone()), evidence: Evidence::Dns };
-        assert_eq!(name(101, 150), by_dns);
-        assert_eq!(name(50, 99), by_dns);
-        assert_eq!(attribute(&flow, (BootTime(0), BootTime(1)), None, &hellos), Attribution::NONE);
+        let name = DomainName::parse("said.example");
+        let (evidence, application, at) = (Evidence::HttpHost, Application::Http, BootTime(100));
+        book.enter(flow, Said { name: name.clone(), evidence, is_outer: false, application, at });
+        let marks = Marks::COVERED.with(Marks::HAS_RIVALS);
+        let asked = Told { name: DomainName::parse("asked.example"), marks, answer_secs: Some(7) };
+        let found = |since, until| attribute(&flow, (BootTime(since), BootTime(until)), &asked, &book);
+        let by_itself = Attribution { name, evidence, marks: Marks::COVERED, application, answer_secs: None };
+        assert_eq!(found(50, 150), by_itself);
+        for by_dns in [found(101, 150), found(50, 99)] {
+            assert_eq!((by_dns.name, by_dns.evidence), (asked.name.clone(), Evidence::Dns));
+            assert_eq!((by_dns.marks, by_dns.answer_secs), (marks, Some(7)));
+        }
     }
 }

@@ -80,8 +80,25 @@ pub fn decode<'a>(
         SampleKind::DHCP if is_up => decode_dhcp_up(header, payload),
         SampleKind::DHCP => decode_dhcp_down(header, payload, local),
         // Who answers names nobody: only what the device itself says tells whom it means.
-        SampleKind::TLS | SampleKind::HTTP if !is_up || payload.is_empty() => Ok(None),
-        SampleKind::TLS | SampleKind::HTTP => decode_opening(header, packet, payload),
+        SampleKind::TLS
+        | SampleKind::HTTP
+        | SampleKind::OPENING
+        | SampleKind::QUIC
+        | SampleKind::DATAGRAM
+            if !is_up || payload.is_empty() =>
+        {
+            Ok(None)
+        }
+        SampleKind::TLS | SampleKind::HTTP | SampleKind::OPENING => decode_opening(header, packet, payload),
+        SampleKind::QUIC => Ok(Some(Fact::QuicDatagram {
+            flow: header.key,
+            at: BootTime(header.boot_ns),
+            payload,
+            segment_len: usize::from(header.segment_len),
+        })),
+        SampleKind::DATAGRAM => {
+            Ok(Some(Fact::Datagram { flow: header.key, at: BootTime(header.boot_ns), payload }))
+        }
         _ => Err(Stop::UnreadKind),
     }
 }
@@ -132,6 +149,7 @@ fn decode_dhcp_up<'a>(header: &SampleHeader, payload: &[u8]) -> Result<Option<Fa
         hostname_source: hostname.is_some().then_some("dhcp"),
         hostname,
         vendor_class: message.vendor_class.and_then(text::printable),
+        parameter_list: None,
         addr: message.held.map(IpAddr::V4),
     })))
 }
@@ -157,6 +175,7 @@ fn decode_dhcp_down<'a>(
         hostname: None,
         hostname_source: None,
         vendor_class: None,
+        parameter_list: None,
         addr: Some(IpAddr::V4(given)),
     })))
 }
@@ -253,7 +272,8 @@ pub(crate) mod tests {
             payload_offset: 34 + l4_len,
             kind,
             direction: direction as u8,
-            reserved: [0; 6],
+            segment_len: 0,
+            reserved: [0; 4],
         };
         (header, bytes)
     }

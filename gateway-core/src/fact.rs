@@ -54,6 +54,26 @@ pub enum Fact<'a> {
         /// Its bytes, as many as were copied.
         payload: &'a [u8],
     },
+    /// A UDP datagram with which a device may open a QUIC conversation.
+    QuicDatagram {
+        /// In which conversation.
+        flow: FlowKey,
+        /// When it passed.
+        at: BootTime,
+        /// Its UDP payload, as much as was copied; several datagrams that an offload merged, one behind the other.
+        payload: &'a [u8],
+        /// Length of each of the merged datagrams; 0 if nothing was merged.
+        segment_len: usize,
+    },
+    /// The first datagram of a UDP conversation that may show its protocol.
+    Datagram {
+        /// In which conversation.
+        flow: FlowKey,
+        /// When it passed.
+        at: BootTime,
+        /// Its UDP payload, as much as was copied.
+        payload: &'a [u8],
+    },
     /// A device told something of itself, or was given an address.
     DeviceSeen(DeviceFact),
 }

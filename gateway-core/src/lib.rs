@@ -6,6 +6,7 @@
 //! drained counts in, batches out) → [`row`] (what leaves) → `query`, `report` (rows → text).
 #![forbid(unsafe_code)]
 
+pub mod application;
 pub mod attribute;
 pub mod books;
 pub mod decode;
@@ -15,6 +16,7 @@ pub mod fact;
 pub mod ledger;
 pub mod pipeline;
 pub mod query;
+pub mod recognise;
 pub mod report;
 pub mod row;
 pub mod units;

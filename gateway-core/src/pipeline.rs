@@ -4,21 +4,28 @@
 //! named by what the books hold then, and balances the ledger. The road of a byte never depends on a sample: a
 //! book that is full or wrong costs a name, not a count.
 
+use crate::application::Application;
 use crate::attribute::{self, Attribution, Beginning};
-use crate::books::{AliasesBook, Asked, Conversation, ConversationsBook, DevicesBook, HellosBook, NamesBook};
+use crate::books::{
+    AliasesBook, Conversation, ConversationsBook, DevicesBook, HellosBook, NamesBook, QuicBook, SaidBook,
+};
 use crate::decode::{Stop, decode};
 use crate::drained::{Drained, DrainedFlow};
 use crate::enrich::Networks;
 use crate::fact::Fact;
 use crate::ledger::Ledger;
-use crate::row::{Batch, EpochId, Evidence, FlowRow, Interval, LateName, Network, OpenedBy, RowKey, RowKind};
+use crate::recognise;
+use crate::row::{
+    Batch, EpochId, Evidence, FlowRow, Interval, LateName, Marks, Memory, Network, OpenConversation,
+    OpenedBy, RowKey, RowKind, Said, Told,
+};
 use crate::units::{BootTime, Mac, Volume};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use gateway_common::{FlowKey, FlowState, SampleHeader, protocol};
 use ipnetwork::IpNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many unnamed conversations of an interval wait for a late name. Names come late only around a drain, for
+/// How many conversations of an interval that said nothing of themselves wait for a late name. Names come late only around a drain, for
 /// conversations begun in the interval's last moments; some 2 MiB at worst.
 pub const MAX_AWAITING: usize = 8192;
 
@@ -37,6 +44,8 @@ pub struct Pipeline {
     config: PipelineConfig,
     names: NamesBook,
     hellos: HellosBook,
+    quic: QuicBook,
+    said: SaidBook,
     conversations: ConversationsBook,
     devices: DevicesBook,
     aliases: AliasesBook,
@@ -46,20 +55,22 @@ pub struct Pipeline {
     names_ambiguous: u64,
 }
 
-/// The unnamed conversations of one interval.
+/// The conversations of one interval that have not said who they are for.
 #[derive(Clone, Debug)]
 struct Awaiting {
     epoch: EpochId,
     interval: Interval,
-    flows: BTreeMap<FlowKey, Unnamed>,
+    flows: BTreeMap<FlowKey, Silent>,
 }
 
 /// One of them: all that naming it later needs.
 #[derive(Clone, Debug)]
-struct Unnamed {
+struct Silent {
     row: RowKey,
     volume: Volume,
-    /// `None` if its name by DNS was settled in an interval before.
+    /// What the DNS had told of its peer, as it was known then.
+    told: Told,
+    /// `None` if that was settled in an interval before.
     beginning: Option<Beginning>,
     opened: u8,
     said_since: BootTime,
@@ -70,7 +81,7 @@ struct Unnamed {
 struct Rows {
     rows: BTreeMap<RowKey, FlowRow>,
     excluded: Volume,
-    unnamed: BTreeMap<FlowKey, Unnamed>,
+    silent: BTreeMap<FlowKey, Silent>,
 }
 
 impl Pipeline {
@@ -103,11 +114,59 @@ impl Pipeline {
                 self.aliases.learn(asker.device, &answered);
             }
             Fact::OpeningSegment { flow, at, seq, payload } => {
-                return self.hellos.learn_segment(flow, at, seq, payload);
+                let said = self.hellos.learn_segment(flow, at, seq, payload)?;
+                return self.enter_said(flow, said);
+            }
+            Fact::QuicDatagram { flow, at, payload, segment_len } => {
+                let segment_len = if segment_len == 0 { payload.len() } else { segment_len };
+                for datagram in payload.chunks(segment_len.max(1)) {
+                    let said = self.quic.learn_datagram(flow, at, datagram)?;
+                    self.enter_said(flow, said)?;
+                }
+            }
+            Fact::Datagram { flow, at, payload } => {
+                return self.enter_said(flow, recognise::datagram(payload, at));
             }
             Fact::DeviceSeen(fact) => self.devices.learn(&fact),
         }
         Ok(())
+    }
+
+    fn enter_said(&mut self, flow: FlowKey, said: Option<Said>) -> Result<(), Stop> {
+        let Some(said) = said else { return Ok(()) };
+        let is_nameless = said.name.is_none();
+        self.said.enter(flow, said);
+        if is_nameless { Err(Stop::Nameless) } else { Ok(()) }
+    }
+
+    /// What is worth remembering when the daemon stops: the conversations of the last interval. (Answers leave with
+    /// every batch.)
+    #[must_use]
+    pub fn open_conversations(&self) -> Vec<OpenConversation> {
+        let Some(last) = &self.awaiting else { return Vec::new() };
+        self.conversations
+            .alive(last.interval.ended_boot)
+            .map(|(flow, conversation)| OpenConversation {
+                flow: *flow,
+                opened: conversation.opened,
+                said: self.said.get(flow).cloned(),
+                told: conversation.told.clone(),
+                said_since: conversation.said_since,
+                last_seen: conversation.last_seen,
+            })
+            .collect()
+    }
+
+    /// Remembers what a daemon before this one knew. Of the same boot: its times are this one's.
+    pub fn restore(&mut self, memory: Memory) {
+        let Memory { answers, conversations } = memory;
+        self.names.restore(answers);
+        for OpenConversation { flow, opened, said, told, said_since, last_seen } in conversations {
+            self.conversations.remember(flow, Conversation { opened, told, said_since, last_seen });
+            if let Some(said) = said {
+                self.said.enter(flow, said);
+            }
+        }
     }
 
     /// Turns one interval's counts into its batch.
@@ -118,11 +177,12 @@ impl Pipeline {
         for flow in &flows {
             self.enter(flow, &interval, &mut rows);
         }
-        let Rows { rows, excluded, unnamed } = rows;
-        self.awaiting = Some(Awaiting { epoch: epoch.clone(), interval, flows: unnamed });
+        let Rows { rows, excluded, silent } = rows;
+        self.awaiting = Some(Awaiting { epoch: epoch.clone(), interval, flows: silent });
         let mut ledger = Ledger::of(&stats);
         ledger.add_volume("excluded", excluded);
         self.hellos.give_up(interval.ended_boot);
+        self.quic.give_up(interval.ended_boot);
         self.count_own_losses(&mut ledger);
         let rows: Vec<FlowRow> = rows.into_values().collect();
         Batch {
@@ -133,6 +193,7 @@ impl Pipeline {
             ledger: ledger.into_lines(),
             devices: self.devices.take_new(),
             aliases: self.aliases.take_new(),
+            answers: self.names.take_new(),
             late_names,
         }
     }
@@ -141,7 +202,7 @@ impl Pipeline {
     fn enter(&mut self, flow: &DrainedFlow, interval: &Interval, rows: &mut Rows) {
         let volume = volume_of(flow);
         if flow.key.is_coarse() {
-            return rows.add(coarse_row(&flow.key), volume);
+            return rows.add(coarse_row(&flow.key), volume, None);
         }
         let peer = flow.key.peer();
         if contains(&self.config.excluded, peer) {
@@ -160,28 +221,31 @@ impl Pipeline {
             _ if is_anew => interval.began_boot,
             known => known.as_ref().map_or(BootTime(0), |k| k.said_since),
         };
-        let asked = beginning.map(|b| attribute::dns_name(&flow.key, opened, b, &self.names));
-        let has_rivals = asked == Some(Asked::Rivals);
-        let dns_name = match asked {
-            Some(asked) => asked.name().cloned(),
-            None => known.and_then(|k| k.dns_name),
+        let told = match (beginning, known) {
+            (None, Some(known)) => known.told,
+            (beginning, _) => {
+                beginning.map(|b| attribute::told(&flow.key, opened, b, &self.names)).unwrap_or_default()
+            }
         };
         let said = (said_since, interval.ended_boot);
-        let attribution = attribute::attribute(&flow.key, said, dns_name.as_ref(), &self.hellos);
-        self.hellos.touch(&flow.key);
+        let attribution = attribute::attribute(&flow.key, said, &told, &self.said);
+        self.said.touch(&flow.key);
         let last_seen = interval.ended_boot;
-        self.conversations.remember(flow.key, Conversation { opened, dns_name, said_since, last_seen });
+        let conversation = Conversation { opened, told: told.clone(), said_since, last_seen };
+        self.conversations.remember(flow.key, conversation);
+        let answer_secs = attribution.answer_secs;
         let row = self.row_of(&flow.key, peer, opened, attribution);
-        if row.name.is_none() {
-            self.names_ambiguous = self.names_ambiguous.saturating_add(u64::from(has_rivals));
-            if rows.unnamed.len() < MAX_AWAITING {
-                let unnamed = Unnamed { row: row.clone(), volume, beginning, opened, said_since };
-                rows.unnamed.insert(flow.key, unnamed);
+        if row.evidence < Evidence::HttpHost {
+            let is_undecided = beginning.is_some() && row.marks.has(Marks::UNDECIDED);
+            self.names_ambiguous = self.names_ambiguous.saturating_add(u64::from(is_undecided));
+            if rows.silent.len() < MAX_AWAITING {
+                let silent = Silent { row: row.clone(), volume, told, beginning, opened, said_since };
+                rows.silent.insert(flow.key, silent);
             } else {
                 self.not_awaited = self.not_awaited.saturating_add(1);
             }
         }
-        rows.add(row, volume);
+        rows.add(row, volume, answer_secs);
     }
 
     fn row_of(&self, key: &FlowKey, peer: IpAddr, opened: u8, attribution: Attribution) -> RowKey {
@@ -210,12 +274,23 @@ impl Pipeline {
             }
             _ => 0,
         };
-        let Attribution { name, evidence } = attribution;
+        let Attribution { name, evidence, marks, application, answer_secs: _ } = attribution;
         let device = Mac(key.device_mac());
-        RowKey { device, peer, port, protocol: key.protocol, kind, opened_by, name, evidence }
+        RowKey {
+            device,
+            peer,
+            port,
+            protocol: key.protocol,
+            kind,
+            opened_by,
+            name,
+            evidence,
+            marks,
+            application,
+        }
     }
 
-    /// Names for conversations that the last interval left unnamed, from what was learned since.
+    /// Names for conversations that had said nothing of themselves in the last interval, from what was learned since.
     fn name_late(&mut self, epoch: &EpochId, interval: &Interval, flows: &[DrainedFlow]) -> Vec<LateName> {
         let Some(last) = self.awaiting.take() else { return Vec::new() };
         if last.epoch.boot_id != epoch.boot_id {
@@ -228,20 +303,29 @@ impl Pipeline {
             .filter(|k| last.flows.contains_key(k))
             .collect();
         let mut late_names = Vec::new();
-        for (flow, unnamed) in last.flows {
-            let Unnamed { row, volume, beginning, opened, said_since } = unnamed;
+        for (flow, silent) in last.flows {
+            let Silent { row, volume, told, beginning, opened, said_since } = silent;
             // What is said after another SYN is said in another conversation.
             let until = if reopened.contains(&flow) { last.interval.ended_boot } else { interval.ended_boot };
-            let dns_name = beginning.and_then(|b| attribute::dns_name(&flow, opened, b, &self.names).name());
-            let Attribution { name: Some(name), evidence } =
-                attribute::attribute(&flow, (said_since, until), dns_name, &self.hellos)
-            else {
+            // An answer may be read after the drain of the interval that it came in.
+            let told = match beginning {
+                Some(beginning) if told.name.is_none() => {
+                    attribute::told(&flow, opened, beginning, &self.names)
+                }
+                _ => told,
+            };
+            let found = attribute::attribute(&flow, (said_since, until), &told, &self.said);
+            let Attribution { name: Some(name), evidence, marks, application, answer_secs: _ } = found else {
                 continue;
             };
-            if evidence == Evidence::Dns {
-                self.conversations.name(&flow, &name);
+            if evidence <= row.evidence {
+                continue;
             }
-            late_names.push(LateName { epoch: last.epoch.clone(), from: row, name, evidence, volume });
+            if evidence == Evidence::Dns {
+                self.conversations.tell(&flow, &told);
+            }
+            let epoch = last.epoch.clone();
+            late_names.push(LateName { epoch, from: row, name, evidence, marks, application, volume });
         }
         late_names
     }
@@ -253,8 +337,9 @@ impl Pipeline {
         let mut take = |counter, count: &mut u64| ledger.count(counter, core::mem::take(count));
         take("names_evicted", &mut self.names.evicted);
         take("names_ambiguous", &mut self.names_ambiguous);
-        take("hellos_evicted", &mut self.hellos.evicted);
+        take("hellos_evicted", &mut self.said.evicted);
         take("hellos_unfinished", &mut self.hellos.unfinished);
+        take("quic_unfinished", &mut self.quic.unfinished);
         take("hello_segments_dropped", &mut self.hellos.segments_dropped);
         take("conversations_evicted", &mut self.conversations.evicted);
         take("devices_evicted", &mut self.devices.evicted);
@@ -264,14 +349,16 @@ impl Pipeline {
 }
 
 impl Rows {
-    fn add(&mut self, key: RowKey, volume: Volume) {
+    fn add(&mut self, key: RowKey, volume: Volume, answer_secs: Option<u32>) {
         let row = self.rows.entry(key).or_insert_with_key(|key| FlowRow {
             key: key.clone(),
             volume: Volume::default(),
             conversations: 0,
+            oldest_answer_secs: None,
         });
         row.volume.add(volume);
         row.conversations = row.conversations.saturating_add(1);
+        row.oldest_answer_secs = row.oldest_answer_secs.max(answer_secs);
     }
 }
 
@@ -293,6 +380,8 @@ fn coarse_row(key: &FlowKey) -> RowKey {
         opened_by: OpenedBy::Unknown,
         name: None,
         evidence: Evidence::None,
+        marks: Marks::NONE,
+        application: Application::Unknown,
     }
 }
 

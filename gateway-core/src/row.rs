@@ -3,8 +3,10 @@
 //! A [`Batch`] is one drained interval, whole: its rows, its ledger and what was learned. The store writes it in
 //! one transaction together with its [`EpochId`], which is what makes a drain exactly-once.
 
+use crate::application::Application;
 use crate::units::{BootTime, ClockPair, Country, DomainName, Mac, Volume, WallTime};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
+use gateway_common::FlowKey;
 
 /// Names one buffer-full of counts for ever: which boot, which set of kernel maps, which turn.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -92,6 +94,64 @@ impl Evidence {
     }
 }
 
+/// What must be said together with a name, or with its absence: a set.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Marks(u8);
+
+impl Marks {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// The hello carried an encrypted inner one (ECH, RFC 9849) or noise that looks like one: the name is the outer
+    /// one, which may belong to whoever hosts the site.
+    pub const OUTER_NAME: Self = Self(1);
+    /// Other names that the DNS gave this device for the address still vouched; the one asked for last was taken.
+    pub const HAS_RIVALS: Self = Self(1 << 1);
+    /// The DNS answer behind the name was older than its TTL, and within the time that programs are known to use one
+    /// nevertheless.
+    pub const STRETCHED: Self = Self(1 << 2);
+    /// The DNS had given this device the peer's address before the conversation began.
+    pub const COVERED: Self = Self(1 << 3);
+    /// It had not, as far as the gateway can see: a hard-coded address, an encrypted DNS, a VPN. Neither of the two is
+    /// set where the beginning was not seen or the peer began.
+    pub const UNCOVERED: Self = Self(1 << 4);
+    /// Several names vouched that time does not tell apart, so none was taken.
+    pub const UNDECIDED: Self = Self(1 << 5);
+
+    /// Every mark, with the word it is printed as.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::OUTER_NAME, "outer_name"),
+        (Self::HAS_RIVALS, "has_rivals"),
+        (Self::STRETCHED, "stretched"),
+        (Self::COVERED, "covered"),
+        (Self::UNCOVERED, "uncovered"),
+        (Self::UNDECIDED, "undecided"),
+    ];
+
+    /// Both together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// All of `other`'s?
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// From its number, as stored; `None` if it has a mark that this program does not know.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        if number < 1 << 6 { Some(Self(number)) } else { None }
+    }
+}
+
 /// Who began the conversations of a row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
@@ -148,6 +208,10 @@ pub struct RowKey {
     pub name: Option<DomainName>,
     /// Why it has that name.
     pub evidence: Evidence,
+    /// What must be said with it.
+    pub marks: Marks,
+    /// The protocol that was recognised.
+    pub application: Application,
 }
 
 /// One record: what one device exchanged with one peer's port under one name in one interval.
@@ -159,6 +223,9 @@ pub struct FlowRow {
     pub volume: Volume,
     /// How many conversations (5-tuples) it sums up.
     pub conversations: u64,
+    /// Seconds from the oldest DNS answer behind the name to the beginning of its conversation; `None` if no name is
+    /// by the DNS.
+    pub oldest_answer_secs: Option<u32>,
 }
 
 /// A line of an interval's loss ledger: a named counter with packets and bytes, zero lines left out. `seen` is
@@ -198,8 +265,10 @@ pub struct DeviceFact {
     pub hostname: Option<String>,
     /// Where the hostname comes from, for example `dhcp`.
     pub hostname_source: Option<&'static str>,
-    /// DHCP vendor class (option 60), cleaned for print.
+    /// DHCP vendor class (option 60; in DHCPv6 option 16), cleaned for print.
     pub vendor_class: Option<String>,
+    /// Which options it asks a DHCPv4 server for (option 55), in its order: `1,3,6,15`. Kinds of device differ in it.
+    pub parameter_list: Option<String>,
     /// An address it holds.
     pub addr: Option<IpAddr>,
 }
@@ -215,7 +284,80 @@ pub struct Alias {
     pub alias: DomainName,
 }
 
-/// Volume of an earlier interval that got its name late: move it from the unnamed row to the named one.
+/// What the DNS told a device of an address: kept so that names outlive the daemon, and can be explained.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Answer {
+    /// Who asked.
+    pub device: Mac,
+    /// The IPv4 address it asked from; `None` over IPv6.
+    pub asker_ipv4: Option<Ipv4Addr>,
+    /// The address in the answer.
+    pub addr: IpAddr,
+    /// The name that was asked for.
+    pub name: DomainName,
+    /// The CNAMEs on the way, in order.
+    pub chain: Vec<DomainName>,
+    /// When it passed, the first time of an unbroken row of equal answers.
+    pub answered_at: BootTime,
+    /// Until when it vouches, its TTL stretched.
+    pub vouches_until: BootTime,
+    /// The shortest TTL of the chain in the latest of them.
+    pub ttl_secs: u32,
+}
+
+/// A conversation that was under way when the daemon stopped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenConversation {
+    /// Which.
+    pub flow: FlowKey,
+    /// [`gateway_common::FlowState`] `opened`, ORed over its intervals.
+    pub opened: u8,
+    /// What it said of itself, if anything.
+    pub said: Option<Said>,
+    /// What the DNS had told of its peer before it began.
+    pub told: Told,
+    /// What the device said before this was said in another conversation over the same ports.
+    pub said_since: BootTime,
+    /// The end of the last interval in which it had packets.
+    pub last_seen: BootTime,
+}
+
+/// What a conversation said of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Said {
+    /// The host it named, if any.
+    pub name: Option<DomainName>,
+    /// How; [`Evidence::None`] without a name.
+    pub evidence: Evidence,
+    /// Is the name the outer one of a hello with ECH?
+    pub is_outer: bool,
+    /// The protocol it speaks.
+    pub application: Application,
+    /// When.
+    pub at: BootTime,
+}
+
+/// What the DNS had told a device of a peer when a conversation with it began.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// The name to take, if there is one.
+    pub name: Option<DomainName>,
+    /// What must be said with it.
+    pub marks: Marks,
+    /// Seconds from the answer to the conversation's beginning.
+    pub answer_secs: Option<u32>,
+}
+
+/// What a restarted daemon remembers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Memory {
+    /// Answers that may still vouch, oldest first.
+    pub answers: Vec<Answer>,
+    /// Conversations that were under way.
+    pub conversations: Vec<OpenConversation>,
+}
+
+/// Volume of an earlier interval that got its name late: move it from the row that it is in to the one it belongs in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LateName {
     /// The interval to mend.
@@ -226,6 +368,10 @@ pub struct LateName {
     pub name: DomainName,
     /// Why.
     pub evidence: Evidence,
+    /// What must be said with it.
+    pub marks: Marks,
+    /// The protocol that was recognised.
+    pub application: Application,
     /// How much of the row it is.
     pub volume: Volume,
 }
@@ -247,6 +393,8 @@ pub struct Batch {
     pub devices: Vec<DeviceFact>,
     /// CNAMEs learned.
     pub aliases: Vec<Alias>,
+    /// What the DNS told devices, new or prolonged since the last drain.
+    pub answers: Vec<Answer>,
     /// Names for earlier intervals.
     pub late_names: Vec<LateName>,
 }

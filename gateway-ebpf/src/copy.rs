@@ -95,7 +95,8 @@ fn sample(ctx: &TcContext, packet: &Packet, direction: Direction, kind: SampleKi
         payload_offset: packet.payload_offset as u16,
         kind,
         direction: direction as u8,
-        reserved: [0; 6],
+        segment_len: skb::segment_len_of(ctx),
+        reserved: [0; 4],
     };
     // SAFETY: the snapshot has room for `SNAPSHOT_LEN` bytes, and `captured_len` is at most that.
     let read = unsafe {

@@ -118,3 +118,10 @@ pub fn ifindex_of(ctx: &TcContext) -> u32 {
     // SAFETY: as above.
     unsafe { (*ctx.skb.skb).ifindex }
 }
+
+/// Payload bytes of each packet that an offload merged into this one; 0 if nothing was merged.
+#[inline(always)]
+pub fn segment_len_of(ctx: &TcContext) -> u16 {
+    // SAFETY: the context's own `__sk_buff`; the verifier knows the field.
+    unsafe { (*ctx.skb.skb).gso_size as u16 }
+}

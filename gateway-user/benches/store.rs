@@ -2,7 +2,10 @@
 //! The bar is 1 s of CPU time. `cargo bench -p gateway-user --bench store`.
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
-use gateway_core::row::{Batch, EpochId, Evidence, FlowRow, Interval, Network, OpenedBy, RowKey, RowKind};
+use gateway_core::application::Application;
+use gateway_core::row::{
+    Batch, EpochId, Evidence, FlowRow, Interval, Marks, Network, OpenedBy, RowKey, RowKind,
+};
 use gateway_core::units::{BootTime, Country, DomainName, Mac, Volume, WallTime};
 use gateway_user::store::Writer;
 use nix::time::{ClockId, clock_gettime};
@@ -65,6 +68,8 @@ fn batch(epoch: u64) -> Batch {
             opened_by: OpenedBy::Device,
             name: DomainName::parse(&format!("host{name}.service{}.example.com", name % 97)),
             evidence: Evidence::TlsSni,
+            marks: Marks::NONE,
+            application: Application::Tls,
         };
         let volume = Volume {
             up_bytes: u64::from(next(100_000)),
@@ -74,7 +79,12 @@ fn batch(epoch: u64) -> Batch {
         };
         rows.insert(key, (volume, u64::from(next(5))));
     }
-    let rows = rows.into_iter().map(|(key, (volume, conversations))| FlowRow { key, volume, conversations });
+    let rows = rows.into_iter().map(|(key, (volume, conversations))| FlowRow {
+        key,
+        volume,
+        conversations,
+        oldest_answer_secs: None,
+    });
     let network = |n: u32| Network {
         asn: Some(45_000 + n % 300),
         organisation: Some(format!("Organisation {} Ltd.", n % 300)),
@@ -95,6 +105,7 @@ fn batch(epoch: u64) -> Batch {
         networks: (0..PEERS).map(|n| (peer(n), network(n))).collect(),
         devices: Vec::new(),
         aliases: Vec::new(),
+        answers: Vec::new(),
         late_names: Vec::new(),
     }
 }

@@ -4,8 +4,9 @@
 mod fixture;
 
 use fixture::{REDMI, batch, epoch, evening, key, name, row, volume};
+use gateway_core::application::Application;
 use gateway_core::query::{Filter, FlowSum, TimeRange, parse_country};
-use gateway_core::row::{Batch, Evidence, FlowRow, LateName, RowKey};
+use gateway_core::row::{Batch, Evidence, FlowRow, LateName, Marks, RowKey};
 use gateway_core::units::{BootTime, Mac, Volume, WallTime};
 use gateway_user::store::{Appended, Reader, Writer};
 use proptest::prelude::*;
@@ -69,7 +70,12 @@ fn what_is_written_is_read_back() {
     let found: Vec<_> = store
         .flows(&Filter::default())
         .into_iter()
-        .map(|f| FlowRow { key: f.key, volume: f.volume, conversations: f.conversations })
+        .map(|f| FlowRow {
+            key: f.key,
+            volume: f.volume,
+            conversations: f.conversations,
+            oldest_answer_secs: None,
+        })
         .collect();
     assert_eq!(found, one.rows);
 }
@@ -123,6 +129,8 @@ fn a_row_emptied_by_late_names_goes() {
         from: unnamed.clone(),
         name: name("a.example"),
         evidence: Evidence::QuicSni,
+        marks: Marks::NONE,
+        application: Application::Quic,
         volume: volume(10, 20),
     };
     let nowhere = LateName { epoch: epoch(9), ..late.clone() };
@@ -303,13 +311,20 @@ fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
         let mut batches = Vec::new();
         for (turn, (rows, late_names)) in (1..).zip(turns) {
             let mut batch = batch(turn);
-            let row = |(key, (volume, conversations))| FlowRow { key, volume, conversations };
+            let row = |(key, (volume, conversations))| FlowRow {
+                key,
+                volume,
+                conversations,
+                oldest_answer_secs: None,
+            };
             batch.rows = rows.into_iter().map(row).collect();
             let late = |(of, from, said, volume)| LateName {
                 epoch: epoch(of),
                 from,
                 name: name(&format!("n{said}.example")),
                 evidence: Evidence::TlsSni,
+                marks: Marks::NONE,
+                application: Application::Tls,
                 volume,
             };
             batch.late_names = late_names.into_iter().map(late).collect();

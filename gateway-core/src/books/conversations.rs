@@ -2,7 +2,8 @@
 //! name when the answer that gave it has gone stale, and an answer that came after its beginning never names it.
 
 use super::aged::{Aged, Limits};
-use crate::units::{BootTime, DomainName};
+use crate::row::Told;
+use crate::units::BootTime;
 use gateway_common::{FlowKey, protocol};
 
 /// How many conversations of one device are remembered.
@@ -23,8 +24,8 @@ pub const OTHER_IDLE_SECS: u64 = 180;
 pub struct Conversation {
     /// [`gateway_common::FlowState`] `opened`, ORed over its intervals.
     pub opened: u8,
-    /// The name that the DNS gave its peer before it began.
-    pub dns_name: Option<DomainName>,
+    /// What the DNS had told of its peer before it began.
+    pub told: Told,
     /// What the device said before this was said in another conversation over the same ports.
     pub said_since: BootTime,
     /// The end of the last interval in which it had packets: its last packet may be older by an interval.
@@ -67,17 +68,23 @@ impl ConversationsBook {
         self.evicted = self.evicted.saturating_add(self.known.insert(flow, conversation));
     }
 
-    /// Gives it a name that came late, if it is still remembered.
-    pub fn name(&mut self, flow: &FlowKey, name: &DomainName) {
+    /// Corrects what the DNS had told before it began, if it is still remembered.
+    pub fn tell(&mut self, flow: &FlowKey, told: &Told) {
         if let Some(conversation) = self.known.get_mut(flow) {
-            conversation.dns_name = Some(name.clone());
+            conversation.told = told.clone();
         }
+    }
+
+    /// Those that had packets at `since` or later.
+    pub fn alive(&self, since: BootTime) -> impl Iterator<Item = (&FlowKey, &Conversation)> {
+        self.known.iter().filter(move |(_, conversation)| conversation.last_seen >= since)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::DomainName;
 
     #[test]
     fn the_one_seen_longest_ago_leaves_first() {
@@ -87,8 +94,8 @@ mod tests {
             book.remember(flow(port), Conversation { opened: 1, ..Conversation::default() });
         }
         assert_eq!((book.evicted, book.get(&flow(0)), book.get(&flow(1)).is_some()), (1, None, true));
-        let name = DomainName::parse("a.example").expect("a name");
-        book.name(&flow(1), &name);
-        assert_eq!(book.get(&flow(1)).and_then(|c| c.dns_name.clone()), Some(name));
+        let name = DomainName::parse("a.example");
+        book.tell(&flow(1), &Told { name: name.clone(), ..Told::default() });
+        assert_eq!(book.get(&flow(1)).and_then(|c| c.told.name.clone()), name);
     }
 }

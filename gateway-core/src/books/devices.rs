@@ -51,17 +51,27 @@ impl DevicesBook {
 }
 
 fn nothing_of(device: Mac) -> DeviceFact {
-    DeviceFact { device, hostname: None, hostname_source: None, vendor_class: None, addr: None }
+    DeviceFact {
+        device,
+        hostname: None,
+        hostname_source: None,
+        vendor_class: None,
+        parameter_list: None,
+        addr: None,
+    }
 }
 
 fn merge(into: &mut DeviceFact, fact: &DeviceFact) {
-    let DeviceFact { device: _, hostname, hostname_source, vendor_class, addr } = fact;
+    let DeviceFact { device: _, hostname, hostname_source, vendor_class, parameter_list, addr } = fact;
     if hostname.is_some() {
         into.hostname.clone_from(hostname);
         into.hostname_source = *hostname_source;
     }
     if vendor_class.is_some() {
         into.vendor_class.clone_from(vendor_class);
+    }
+    if parameter_list.is_some() {
+        into.parameter_list.clone_from(parameter_list);
     }
     into.addr = addr.or(into.addr);
 }

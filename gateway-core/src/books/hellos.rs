@@ -1,17 +1,13 @@
-//! The hosts that devices named themselves, per conversation, and the pieces of TLS hellos and HTTP request heads
-//! that are not whole yet.
+//! The beginnings of TCP conversations that are not whole yet: pieces of TLS hellos and of HTTP request heads.
 
 use super::aged::{Aged, Limits};
+use crate::application::Application;
 use crate::decode::Stop;
-use crate::row::Evidence;
-use crate::units::{BootTime, DomainName};
+use crate::row::{Evidence, Said};
+use crate::units::BootTime;
 use crate::wire::{WireError, http, tls};
 use gateway_common::FlowKey;
 
-/// How many named conversations of one device are remembered.
-pub const MAX_NAMED_PER_DEVICE: usize = 8192;
-/// How many in all. A conversation lasts as long as it is counted: names that no interval used leave first.
-pub const MAX_NAMED: usize = 16_384;
 /// How many hellos of one device may be in pieces at once: a browser opens some dozens of conversations in one
 /// breath.
 pub const MAX_STREAMS_PER_DEVICE: usize = 64;
@@ -31,19 +27,6 @@ pub const STREAM_KEPT_SECS: u64 = 60;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A host that a device named.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Hello {
-    /// The host.
-    pub name: DomainName,
-    /// How it was named.
-    pub evidence: Evidence,
-    /// When.
-    pub at: BootTime,
-    /// Did the hello carry an encrypted inner one, or noise that looks like one? Then the name is the outer one.
-    pub has_ech: bool,
-}
-
 /// Pieces of the beginning of one TCP stream, in the order they came.
 #[derive(Clone, Debug)]
 struct Stream {
@@ -51,13 +34,10 @@ struct Stream {
     segments: Vec<(u32, Vec<u8>)>,
 }
 
-/// Named conversations, and hellos in pieces.
+/// Hellos in pieces.
 #[derive(Clone, Debug)]
 pub struct HellosBook {
-    named: Aged<FlowKey, Hello>,
     streams: Aged<FlowKey, Stream>,
-    /// Named conversations forgotten for want of room.
-    pub evicted: u64,
     /// Hellos in pieces given up: for want of room, or because the rest did not come in time.
     pub unfinished: u64,
     /// Pieces left out because a hello had too many or too long ones.
@@ -67,9 +47,7 @@ pub struct HellosBook {
 impl Default for HellosBook {
     fn default() -> Self {
         Self {
-            named: Aged::new(Limits { per_device: MAX_NAMED_PER_DEVICE, in_all: MAX_NAMED }),
             streams: Aged::new(Limits { per_device: MAX_STREAMS_PER_DEVICE, in_all: MAX_STREAMS }),
-            evicted: 0,
             unfinished: 0,
             segments_dropped: 0,
         }
@@ -77,53 +55,35 @@ impl Default for HellosBook {
 }
 
 impl HellosBook {
-    /// Enters a piece of what a device sends first, and its name as soon as the pieces so far hold it.
+    /// Enters a piece of what a device sends first. `Some`: what the pieces so far say; later ones may say more.
     ///
     /// # Errors
-    /// [`Stop`] if the hello or request is complete and names nobody, or is neither.
+    /// [`Stop`] if the hello or request is neither.
     pub fn learn_segment(
         &mut self,
         flow: FlowKey,
         at: BootTime,
         seq: u32,
         payload: &[u8],
-    ) -> Result<(), Stop> {
+    ) -> Result<Option<Said>, Stop> {
         let mut stream = self.stream_of(&flow, at);
         if !stream.add(seq, payload) {
             self.segments_dropped = self.segments_dropped.saturating_add(1);
         }
         let Some(joined) = stream.join() else {
             self.keep(flow, stream);
-            return Ok(());
+            return Ok(None);
         };
-        let (hello, ended) = read_opening(&joined, stream.began_at);
-        if let Err(WireError::Malformed { .. }) = ended {
-            return Err(Stop::Malformed);
-        }
-        let is_named = hello.is_some();
-        if let Some(hello) = hello {
-            self.enter(flow, hello);
-        }
+        let (said, ended) = read_opening(&joined, stream.began_at);
         match ended {
-            Ok(()) if is_named => Ok(()),
-            Ok(()) => Err(Stop::Nameless),
+            Ok(()) => Ok(Some(said)),
+            Err(WireError::Malformed { .. }) => Err(Stop::Malformed),
             // The name, or word that it is an outer one only, may be still to come.
-            Err(_) => {
+            Err(WireError::Truncated { .. }) => {
                 self.keep(flow, stream);
-                Ok(())
+                Ok(said.name.is_some().then_some(said))
             }
         }
-    }
-
-    /// The host that the device named in this conversation.
-    #[must_use]
-    pub fn get(&self, flow: &FlowKey) -> Option<&Hello> {
-        self.named.get(flow)
-    }
-
-    /// The conversation goes on: its name is not old.
-    pub fn touch(&mut self, flow: &FlowKey) {
-        self.named.touch(flow);
     }
 
     /// Lets go of pieces whose rest did not come, and counts them.
@@ -131,10 +91,6 @@ impl HellosBook {
         let kept_for = STREAM_KEPT_SECS.saturating_mul(SECOND);
         let given_up = self.streams.remove_where(|stream| now.since(stream.began_at) > kept_for);
         self.unfinished = self.unfinished.saturating_add(given_up);
-    }
-
-    fn enter(&mut self, flow: FlowKey, hello: Hello) {
-        self.evicted = self.evicted.saturating_add(self.named.insert(flow, hello));
     }
 
     fn keep(&mut self, flow: FlowKey, stream: Stream) {
@@ -156,20 +112,22 @@ fn looks_like_opening(bytes: &[u8]) -> bool {
     tls::looks_like_hello(bytes) || http::looks_like_request(bytes)
 }
 
-/// Whom the beginning of a stream names so far, and whether it holds its hello or request head whole.
-fn read_opening(stream: &[u8], at: BootTime) -> (Option<Hello>, Result<(), WireError>) {
+/// What the beginning of a stream says so far, and whether it holds its hello or request head whole.
+fn read_opening(stream: &[u8], at: BootTime) -> (Said, Result<(), WireError>) {
+    let nothing =
+        Said { name: None, evidence: Evidence::None, is_outer: false, application: Application::Unknown, at };
     if http::looks_like_request(stream) {
+        let said = Said { application: Application::Http, ..nothing };
         return match http::host(stream) {
-            Ok(name) => {
-                let hello = |name| Hello { name, evidence: Evidence::HttpHost, at, has_ech: false };
-                (name.map(hello), Ok(()))
-            }
-            Err(error) => (None, Err(error)),
+            Ok(Some(name)) => (Said { name: Some(name), evidence: Evidence::HttpHost, ..said }, Ok(())),
+            Ok(None) => (said, Ok(())),
+            Err(error) => (said, Err(error)),
         };
     }
     let (hello, ended) = tls::read(stream);
-    let has_ech = hello.has_ech;
-    (hello.server_name.map(|name| Hello { name, evidence: Evidence::TlsSni, at, has_ech }), ended)
+    let evidence = if hello.server_name.is_some() { Evidence::TlsSni } else { Evidence::None };
+    let is_outer = hello.has_ech && hello.server_name.is_some();
+    (Said { name: hello.server_name, evidence, is_outer, application: Application::Tls, ..nothing }, ended)
 }
 
 impl Stream {
@@ -211,6 +169,8 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::books::SaidBook;
+    use crate::units::DomainName;
     use crate::wire::tls::samples::{openssl, post_quantum};
     use proptest::prelude::*;
 
@@ -218,8 +178,41 @@ mod tests {
         FlowKey { device_port: port, mac_head: 7, ..FlowKey::default() }
     }
 
-    fn name_of(book: &HellosBook) -> Option<&str> {
-        book.get(&flow(1)).map(|h| h.name.as_str())
+    /// Hellos, and what came of them.
+    #[derive(Default)]
+    struct Book {
+        hellos: HellosBook,
+        said: SaidBook,
+    }
+
+    impl Book {
+        fn learn_segment(
+            &mut self,
+            flow: FlowKey,
+            at: BootTime,
+            seq: u32,
+            payload: &[u8],
+        ) -> Result<(), Stop> {
+            if let Some(said) = self.hellos.learn_segment(flow, at, seq, payload)? {
+                self.said.enter(flow, said);
+            }
+            Ok(())
+        }
+
+        fn get(&self, flow: &FlowKey) -> Option<&Said> {
+            self.said.get(flow)
+        }
+    }
+
+    impl core::ops::Deref for Book {
+        type Target = HellosBook;
+        fn deref(&self) -> &HellosBook {
+            &self.hellos
+        }
+    }
+
+    fn name_of(book: &Book) -> Option<&str> {
+        book.get(&flow(1)).and_then(|said| said.name.as_ref()).map(DomainName::as_str)
     }
 
     /// The pieces of a stream, with their sequence numbers across the number's wrap.
@@ -235,7 +228,7 @@ mod tests {
         let pieces = pieces(&whole, 600);
         assert_eq!(pieces.len(), 3);
         for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-            let mut book = HellosBook::default();
+            let mut book = Book::default();
             for (n, at) in order.into_iter().zip(10..) {
                 let (seq, bytes) = &pieces[n];
                 // Each comes twice.
@@ -245,8 +238,8 @@ mod tests {
                 }
             }
             let hello = book.get(&flow(1)).expect("named");
-            assert_eq!(hello.name.as_str(), "data.mistat.rus.xiaomi.com");
-            assert_eq!((hello.evidence, hello.at, hello.has_ech), (Evidence::TlsSni, BootTime(10), true));
+            assert_eq!(name_of(&book), Some("data.mistat.rus.xiaomi.com"));
+            assert_eq!((hello.evidence, hello.at, hello.is_outer), (Evidence::TlsSni, BootTime(10), true));
             assert_eq!((book.unfinished, book.segments_dropped), (0, 0));
             assert!(book.streams.get(&flow(1)).is_none(), "nothing is kept of what is complete");
         }
@@ -255,7 +248,7 @@ mod tests {
     #[test]
     fn a_gap_names_nobody() {
         let pieces = pieces(&post_quantum("a.example"), 600);
-        let mut book = HellosBook::default();
+        let mut book = Book::default();
         for n in [0, 2] {
             assert_eq!(book.learn_segment(flow(1), BootTime(1), pieces[n].0, &pieces[n].1), Ok(()));
         }
@@ -264,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_hello_whose_end_was_not_copied_still_names() {
-        let mut book = HellosBook::default();
+        let mut book = Book::default();
         assert_eq!(book.learn_segment(flow(1), BootTime(1), 5, &openssl()[..300]), Ok(()));
         assert_eq!(name_of(&book), Some("data.mistat.intl.xiaomi.com"));
     }
@@ -274,7 +267,7 @@ mod tests {
         let head = b"GET /a/long/way HTTP/1.1\r\nUser-Agent: x\r\nHost: connect.rom.miui.com\r\n\r\n";
         let pieces = pieces(head, 27);
         for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
-            let mut book = HellosBook::default();
+            let mut book = Book::default();
             for n in order {
                 assert_eq!(name_of(&book), None);
                 assert_eq!(book.learn_segment(flow(1), BootTime(1), pieces[n].0, &pieces[n].1), Ok(()));
@@ -286,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_same_ports_again_take_the_new_name() {
-        let mut book = HellosBook::default();
+        let mut book = Book::default();
         let half = &post_quantum("old.example")[..1000];
         assert_eq!(book.learn_segment(flow(1), BootTime(1), 5, half), Ok(()));
         let new = post_quantum("new.example");
@@ -296,11 +289,10 @@ mod tests {
 
     #[test]
     fn what_names_nobody_is_told() {
-        let mut book = HellosBook::default();
-        assert_eq!(
-            book.learn_segment(flow(1), BootTime(1), 5, &post_quantum("192.0.2.1")),
-            Err(Stop::Nameless)
-        );
+        let mut book = Book::default();
+        assert_eq!(book.learn_segment(flow(1), BootTime(1), 5, &post_quantum("192.0.2.1")), Ok(()));
+        let said = book.get(&flow(1)).map(|said| (said.name.clone(), said.application));
+        assert_eq!(said, Some((None, Application::Tls)));
         let mut lying = openssl();
         lying[43] = 99;
         assert_eq!(book.learn_segment(flow(2), BootTime(1), 5, &lying), Err(Stop::Malformed));
@@ -309,21 +301,21 @@ mod tests {
 
     #[test]
     fn pieces_do_not_stay_for_ever() {
-        let mut book = HellosBook::default();
+        let mut book = Book::default();
         let half = &post_quantum("a.example")[..600];
         for (port, secs) in [(1, 10), (2, 20)] {
             assert_eq!(book.learn_segment(flow(port), BootTime(secs * SECOND), 5, half), Ok(()));
         }
-        book.give_up(BootTime((10 + STREAM_KEPT_SECS) * SECOND));
+        book.hellos.give_up(BootTime((10 + STREAM_KEPT_SECS) * SECOND));
         assert_eq!(book.unfinished, 0);
-        book.give_up(BootTime((11 + STREAM_KEPT_SECS) * SECOND));
+        book.hellos.give_up(BootTime((11 + STREAM_KEPT_SECS) * SECOND));
         assert_eq!(book.unfinished, 1);
         assert!(book.streams.get(&flow(1)).is_none() && book.streams.get(&flow(2)).is_some());
     }
 
     #[test]
     fn bounds_are_kept_and_counted() {
-        let mut book = HellosBook::default();
+        let mut book = Book::default();
         for n in 0..=u32::try_from(MAX_SEGMENTS).expect("small") {
             assert_eq!(book.learn_segment(flow(1), BootTime(1), n * 10, b"no hello"), Ok(()));
         }
@@ -345,7 +337,7 @@ mod tests {
             pieces in proptest::collection::vec(
                 (0..3_u16, any::<u32>(), proptest::collection::vec(any::<u8>(), 0..40)), 0..40)
         ) {
-            let mut book = HellosBook::default();
+            let mut book = Book::default();
             for (port, seq, mut bytes) in pieces {
                 let _ = book.learn_segment(flow(port), BootTime(0), seq % 200, &bytes);
                 bytes.splice(0..0, [22, 3, 1, 0, 60, 1]);
@@ -358,7 +350,7 @@ mod tests {
             size in 240..900_usize, order in Just((0..8_usize).collect::<Vec<_>>()).prop_shuffle()
         ) {
             let pieces = pieces(&post_quantum("one.example"), size);
-            let mut book = HellosBook::default();
+            let mut book = Book::default();
             for n in order {
                 if let Some((seq, bytes)) = pieces.get(n) {
                     let _ = book.learn_segment(flow(1), BootTime(0), *seq, bytes);

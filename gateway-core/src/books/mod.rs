@@ -7,9 +7,13 @@ mod conversations;
 mod devices;
 mod hellos;
 mod names;
+mod quic;
+mod said;
 
 pub use aliases::AliasesBook;
 pub use conversations::{Conversation, ConversationsBook};
 pub use devices::DevicesBook;
-pub use hellos::{Hello, HellosBook};
-pub use names::{Asked, NamesBook};
+pub use hellos::HellosBook;
+pub use names::{Asked, NamesBook, Vouched};
+pub use quic::QuicBook;
+pub use said::SaidBook;

@@ -2,6 +2,7 @@
 
 use super::aged::{Aged, Limits};
 use crate::fact::Asker;
+use crate::row;
 use crate::units::{BootTime, DomainName, Mac};
 use crate::wire::dns::Answered;
 use core::net::IpAddr;
@@ -58,10 +59,23 @@ impl Answer {
 pub enum Asked<'a> {
     /// Nothing that still vouches.
     Nothing,
-    /// One name, or several that are one by a chain of CNAMEs: the one asked for last.
-    One(&'a DomainName),
-    /// Several names. Which of them is meant nobody can tell.
-    Rivals,
+    /// A name to take.
+    Vouched(Vouched<'a>),
+    /// Several names, and nothing to tell which of them is meant.
+    Undecided,
+}
+
+/// A name that the DNS vouches for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vouched<'a> {
+    /// The name; of several that are one by a chain of CNAMEs, the one asked for last.
+    pub name: &'a DomainName,
+    /// When the answer passed.
+    pub answered_at: BootTime,
+    /// Do other names vouch as well?
+    pub has_rivals: bool,
+    /// Was the answer older than its TTL?
+    pub is_stretched: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -69,8 +83,8 @@ impl<'a> Asked<'a> {
     #[must_use]
     pub fn name(self) -> Option<&'a DomainName> {
         match self {
-            Self::One(name) => Some(name),
-            Self::Nothing | Self::Rivals => None,
+            Self::Vouched(vouched) => Some(vouched.name),
+            Self::Nothing | Self::Undecided => None,
         }
     }
 }
@@ -128,8 +142,20 @@ impl NamesBook {
         let vouches = |a: &&Answer| a.answered_at <= latest && earliest <= a.vouches_until;
         let mut vouching = answers.iter().rev().filter(|a| a.asker.may_be(&asker)).filter(vouches);
         let Some(last) = vouching.next() else { return Asked::Nothing };
-        if vouching.all(|other| other.is_akin(last)) { Asked::One(&last.name) } else { Asked::Rivals }
+        if !vouching.all(|other| other.is_akin(last)) {
+            return Asked::Undecided;
+        }
+        let Answer { name, answered_at, .. } = last;
+        Asked::Vouched(Vouched { name, answered_at: *answered_at, has_rivals: false, is_stretched: false })
     }
+
+    /// What is new or prolonged since the last call.
+    pub fn take_new(&mut self) -> Vec<row::Answer> {
+        Vec::new()
+    }
+
+    /// Enters what was known before a restart.
+    pub fn restore(&mut self, _answers: Vec<row::Answer>) {}
 }
 
 /// Puts an answer in its place by time; tells how many left for it.
@@ -224,8 +250,8 @@ mod tests {
         book.learn(over_ipv6(PHONE), at(10), &answer("long.example", "192.0.2.1", 3600));
         book.learn(over_ipv6(PHONE), at(20), &answer("short.example", "192.0.2.1", 30));
         assert_eq!(name_at(&book, PHONE, 15), Some("long.example"));
-        assert_eq!(within(&book, PHONE, 25, 25), Asked::Rivals);
-        assert_eq!(within(&book, PHONE, 140, 140), Asked::Rivals);
+        assert_eq!(within(&book, PHONE, 25, 25), Asked::Undecided);
+        assert_eq!(within(&book, PHONE, 140, 140), Asked::Undecided);
         assert_eq!(name_at(&book, PHONE, 141), Some("long.example"), "the other one is stale");
         book.learn(over_ipv6(PHONE), at(200), &answer("long.example", "192.0.2.1", 3600));
         assert_eq!(name_at(&book, PHONE, 200), Some("long.example"), "no name is its own rival");
@@ -238,7 +264,7 @@ mod tests {
         for n in 1..=2 * MAX_ANSWERS_PER_ADDR as u64 {
             book.learn(over_ipv6(PHONE), at(n * 200), &answer("short.example", "192.0.2.1", 0));
         }
-        assert_eq!(within(&book, PHONE, 6400, 6400), Asked::Rivals);
+        assert_eq!(within(&book, PHONE, 6400, 6400), Asked::Undecided);
     }
 
     #[test]
@@ -255,7 +281,7 @@ mod tests {
         assert_eq!(name_at(&book, PHONE, 35), Some("www.a.example"));
         // Another customer of the same content network.
         book.learn(over_ipv6(PHONE), at(40), &chain("b.example", &["a.cdn.example"]));
-        assert_eq!(within(&book, PHONE, 45, 45), Asked::Rivals);
+        assert_eq!(within(&book, PHONE, 45, 45), Asked::Undecided);
         assert_eq!(book.evicted, 0);
         book.learn(over_ipv6(PHONE), at(50), &chain("c.example", &["d.example"; MAX_CHAIN + 1]));
         assert_eq!(book.evicted, 1);
@@ -299,7 +325,7 @@ mod tests {
         book.learn(over_ipv6(PHONE), at(10), &answer("a.example", "192.0.2.1", 60));
         assert_eq!(within(&book, PHONE, 5, 30).name().map(DomainName::as_str), Some("a.example"));
         book.learn(over_ipv6(PHONE), at(20), &answer("b.example", "192.0.2.1", 60));
-        assert_eq!(within(&book, PHONE, 5, 30), Asked::Rivals);
+        assert_eq!(within(&book, PHONE, 5, 30), Asked::Undecided);
         assert_eq!(within(&book, PHONE, 131, 140).name().map(DomainName::as_str), Some("b.example"));
     }
 

@@ -316,6 +316,7 @@ fn header(
         payload_offset: place(packet.payload_offset),
         kind,
         direction: direction as u8,
-        reserved: [0; 6],
+        segment_len: 0,
+        reserved: [0; 4],
     }
 }

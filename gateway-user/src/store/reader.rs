@@ -6,10 +6,11 @@ use super::column::{AddrBytes, addr_of, evidence_of, kind_of, mac_of, opened_by_
 use super::ids::read_network;
 use super::open;
 use anyhow::Context;
+use gateway_core::application::Application;
 use gateway_core::query::{Counted, DeviceInfo, DeviceMatch, Filter, FlowSum, NameMatch, TimeRange};
 use gateway_core::report::coverage::LATEST;
 use gateway_core::report::model::Undated;
-use gateway_core::row::{Alias, LedgerLine, RowKey};
+use gateway_core::row::{Alias, LedgerLine, Marks, RowKey};
 use gateway_core::units::{DomainName, Mac, Volume, WallTime};
 use ipnetwork::IpNetwork;
 use rusqlite::types::Value;
@@ -344,6 +345,8 @@ fn read_flow(row: &Row<'_>) -> rusqlite::Result<FlowSum> {
             opened_by: opened_by_of(row.get(5)?)?,
             name: DomainName::parse(name),
             evidence: evidence_of(row.get(7)?)?,
+            marks: Marks::NONE,
+            application: Application::Unknown,
         },
         network: read_network(row, 8)?,
         volume: read_volume(row, 11)?,

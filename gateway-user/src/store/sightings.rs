@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// Takes in what was learned of a device. What it does not say again stays as it was.
 pub(super) fn learn(db: &Connection, ids: &mut Ids, fact: &DeviceFact) -> rusqlite::Result<()> {
-    let DeviceFact { device, hostname, hostname_source, vendor_class, addr } = fact;
+    let DeviceFact { device, hostname, hostname_source, vendor_class, parameter_list: _, addr } = fact;
     let id = ids.device(db, *device)?;
     if let Some(hostname) = hostname {
         db.prepare_cached("UPDATE device SET hostname = ?, hostname_source = ? WHERE id = ?")?

@@ -180,7 +180,7 @@ fn append(
     tables_date: Option<&str>,
     batch: &Batch,
 ) -> anyhow::Result<Option<u64>> {
-    let Batch { epoch, interval, rows, ledger, networks, devices, aliases, late_names } = batch;
+    let Batch { epoch, interval, rows, ledger, networks, devices, aliases, answers: _, late_names } = batch;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let origin = origin_of(&tx, epoch)?;
     let Some(id) = enter(&tx, origin, epoch, interval)? else { return Ok(None) };
@@ -256,7 +256,7 @@ fn enter(
 
 fn store_rows(tx: &Transaction<'_>, ids: &mut Ids, interval: i64, rows: &[FlowRow]) -> anyhow::Result<()> {
     let mut statement = tx.prepare_cached(ADD_TO_ROW)?;
-    for FlowRow { key, volume, conversations } in rows {
+    for FlowRow { key, volume, conversations, oldest_answer_secs: _ } in rows {
         let place = Place::of(tx, ids, interval, key)?;
         place.add(&mut statement, counts(*volume)?, count(*conversations, "conversations")?)?;
     }
@@ -289,7 +289,18 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(db: &Connection, ids: &mut Ids, interval: i64, key: &RowKey) -> rusqlite::Result<Self> {
-        let RowKey { device, peer, port, protocol, kind, opened_by, name, evidence } = key;
+        let RowKey {
+            device,
+            peer,
+            port,
+            protocol,
+            kind,
+            opened_by,
+            name,
+            evidence,
+            marks: _,
+            application: _,
+        } = key;
         Ok(Self {
             interval,
             device: ids.device(db, *device)?,

@@ -23,7 +23,7 @@ fn taken(ring: &mut SampleRing) -> Vec<ModelSample> {
         assert!(header.boot_ns > last_boot_ns, "samples come in order");
         last_boot_ns = header.boot_ns;
         // BPF_PROG_TEST_RUN lends the packet the loopback interface.
-        assert_eq!((header.ifindex, header.reserved), (1, [0; 6]));
+        assert_eq!((header.ifindex, header.reserved), (1, [0; 4]));
         assert_eq!(usize::from(header.captured_len), snapshot.len());
         samples.push(ModelSample {
             kind: header.kind,
