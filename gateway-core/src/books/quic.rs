@@ -52,20 +52,27 @@ impl Default for QuicBook {
 #[derive(Clone, Debug)]
 struct Beginning {
     began_at: BootTime,
-    keys: InitialKeys,
-    /// The number that follows the largest one seen.
-    expected: u64,
+    client: Client,
     hello: CryptoStream,
-    /// The keys before a Retry, or of another conversation over the same ports.
-    before: Option<InitialKeys>,
+    /// What the client had before a Retry, or in another conversation over the same ports.
+    before: Option<Client>,
 }
 
 /// What is kept of a conversation whose hello was read: the keys, which anybody could make who saw its first packet.
 #[derive(Clone, Debug)]
 struct Past {
     read_at: BootTime,
+    client: Client,
+    before: Option<Client>,
+}
+
+/// What opens the Initials of a client.
+#[derive(Clone, Debug)]
+struct Client {
     keys: InitialKeys,
-    before: Option<InitialKeys>,
+    /// The number that follows the largest one seen. Numbers may begin anywhere, and only their ends are sent once
+    /// the server has acknowledged some.
+    expected: u64,
 }
 
 /// What an Initial adds.
@@ -141,37 +148,37 @@ impl QuicBook {
         initial: &InitialPacket<'_>,
     ) -> Result<Added, Stop> {
         if let Some(known) = beginning {
-            if let Some(opened) = open(&mut known.keys, initial, known.expected) {
+            if let Some(opened) = known.client.open(initial) {
                 return known.add(&opened);
             }
-            if known.keys.dcid() == initial.dcid {
+            if known.client.keys.dcid() == initial.dcid {
                 return Err(Stop::Malformed);
             }
-            if known.before.as_ref().is_some_and(|keys| is_under(keys, initial)) {
+            if known.before.as_mut().is_some_and(|before| before.has_sent(initial)) {
                 return Ok(Added::Nothing);
             }
-        } else if let Some(Past { keys, before, .. }) = self.read.get(flow)
-            && (is_under(keys, initial) || before.as_ref().is_some_and(|keys| is_under(keys, initial)))
+        } else if let Some(Past { client, before, .. }) = self.read.get_mut(flow)
+            && (client.has_sent(initial) || before.as_mut().is_some_and(|before| before.has_sent(initial)))
         {
             return Ok(Added::Nothing);
         }
-        let (keys, opened) = open_first(initial).ok_or(Stop::Malformed)?;
-        let mut new =
-            Beginning { began_at: at, keys, expected: 0, hello: CryptoStream::default(), before: None };
+        let (client, opened) = Client::open_first(initial).ok_or(Stop::Malformed)?;
+        let hello = CryptoStream::default();
+        let mut new = Beginning { began_at: at, client, hello, before: None };
         let added = new.add(&opened)?;
         new.before = self.replaced(beginning.take(), flow, initial.has_token);
         *beginning = Some(new);
         Ok(added)
     }
 
-    /// The keys of what went over these ports until now. A hello in pieces comes anew after a Retry, with its token.
+    /// What opens what went over these ports until now. A hello in pieces comes anew after a Retry, with its token.
     /// Without one it is another conversation, and the rest of the old one will not come.
-    fn replaced(&mut self, old: Option<Beginning>, flow: &FlowKey, has_token: bool) -> Option<InitialKeys> {
+    fn replaced(&mut self, old: Option<Beginning>, flow: &FlowKey, has_token: bool) -> Option<Client> {
         if let Some(old) = old {
             self.unfinished = self.unfinished.saturating_add(u64::from(!has_token));
-            return Some(old.keys);
+            return Some(old.client);
         }
-        self.read.remove(flow).map(|past| past.keys)
+        self.read.remove(flow).map(|past| past.client)
     }
 
     /// Reads as much of a hello as is there, and keeps what is needed further.
@@ -186,8 +193,8 @@ impl QuicBook {
         if let Err(WireError::Truncated { .. }) = ended {
             self.keep(flow, beginning);
         } else {
-            let Beginning { keys, before, .. } = beginning;
-            self.read.insert(flow, Past { read_at: at, keys, before });
+            let Beginning { client, before, .. } = beginning;
+            self.read.insert(flow, Past { read_at: at, client, before });
         }
         let application =
             if hello.alpn.iter().any(|name| name == DOQ) { Application::Doq } else { Application::Quic };
@@ -213,7 +220,6 @@ impl Beginning {
     /// Adds the pieces that a packet carries.
     fn add(&mut self, opened: &Opened) -> Result<Added, Stop> {
         let frames = crypto_frames(&opened.payload)?;
-        self.expected = self.expected.max(opened.packet_number.saturating_add(1));
         for frame in &frames {
             self.hello.add(frame.offset, frame.data)?;
         }
@@ -221,29 +227,36 @@ impl Beginning {
     }
 }
 
-/// Opens a packet with these keys, or with those that their connection ID has in the packet's version: the two ends
-/// may agree on another one on the way (RFC 9369 §4).
-fn open(keys: &mut InitialKeys, initial: &InitialPacket<'_>, expected: u64) -> Option<Opened> {
-    if keys.protection() == initial.protection {
-        return keys.open(initial, expected);
+impl Client {
+    /// Opens a packet as the first of its connection.
+    fn open_first(initial: &InitialPacket<'_>) -> Option<(Self, Opened)> {
+        let mut client =
+            Self { keys: InitialKeys::of_client(initial.protection, initial.dcid)?, expected: 0 };
+        let opened = client.open(initial)?;
+        Some((client, opened))
     }
-    let other = InitialKeys::of_client(initial.protection, keys.dcid())?;
-    let opened = other.open(initial, expected)?;
-    *keys = other;
-    Some(opened)
-}
 
-/// Opens a packet as the first of its connection.
-fn open_first(initial: &InitialPacket<'_>) -> Option<(InitialKeys, Opened)> {
-    let keys = InitialKeys::of_client(initial.protection, initial.dcid)?;
-    let opened = keys.open(initial, 0)?;
-    Some((keys, opened))
-}
+    /// Opens a packet with these keys, or with those that their connection ID has in the packet's version: the two
+    /// ends may agree on another one on the way (RFC 9369 §4).
+    fn open(&mut self, initial: &InitialPacket<'_>) -> Option<Opened> {
+        let other = if self.keys.protection() == initial.protection {
+            None
+        } else {
+            Some(InitialKeys::of_client(initial.protection, self.keys.dcid())?)
+        };
+        let opened = other.as_ref().unwrap_or(&self.keys).open(initial, self.expected)?;
+        if let Some(other) = other {
+            self.keys = other;
+        }
+        self.expected = self.expected.max(opened.packet_number.saturating_add(1));
+        Some(opened)
+    }
 
-/// Is this a packet under keys whose packets add nothing any more? One sent to the connection ID that they come from
-/// need not be opened to tell.
-fn is_under(keys: &InitialKeys, initial: &InitialPacket<'_>) -> bool {
-    keys.dcid() == initial.dcid || open(&mut keys.clone(), initial, 0).is_some()
+    /// Is this a packet of a client whose packets add nothing any more? One sent to the connection ID that the keys
+    /// come from need not be opened to tell.
+    fn has_sent(&mut self, initial: &InitialPacket<'_>) -> bool {
+        self.keys.dcid() == initial.dcid || self.open(initial).is_some()
+    }
 }
 
 /// What a conversation says that names nobody.

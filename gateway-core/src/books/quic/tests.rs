@@ -211,7 +211,7 @@ fn after_a_retry_the_keys_are_new() {
 #[test]
 fn every_version_that_is_read() {
     let drafts = 0xff00_0016..=0xff00_0022_u32;
-    for version in drafts.chain([1, 0x6b33_43cf, 0xface_b001, 0xface_b002]) {
+    for version in drafts.chain([1, 0x6b33_43cf, 0xface_b001, 0xface_b002, 0xface_b00e]) {
         let datagram = Initial { version, ..Initial::to(&FIRST) }.seal(&crypto(0, &named("v.example")));
         let said = QuicBook::default().learn_datagram(flow(1), BootTime(1), &datagram);
         assert_eq!(name_of(said).as_deref(), Some("v.example"), "{version:#x}");
@@ -231,12 +231,13 @@ fn the_version_may_change_on_the_way() {
 #[test]
 fn what_comes_after_the_hello_costs_nothing() {
     let mut book = QuicBook::default();
-    let first = Initial::to(&FIRST);
+    // Numbers that begin anywhere; only their ends are sent later.
+    let first = Initial { pn: 0x1234_5678, pn_len: 4, ..Initial::to(&FIRST) };
     let datagrams = pieces("done.example", &first);
     learn(&mut book, &datagrams);
     let mut damaged = datagrams[1].clone();
     damaged[700] ^= 1;
-    let acknowledged = Initial { dcid: &SERVERS, pn: 3, ..first }.seal(&[2, 1, 0, 0, 0]);
+    let acknowledged = Initial { dcid: &SERVERS, pn: 0x1234_567b, pn_len: 1, ..first }.seal(&[2, 1, 0, 0, 0]);
     for late in [&datagrams[0], &datagrams[2], &damaged, &acknowledged, &acknowledged] {
         assert_eq!(book.learn_datagram(flow(1), BootTime(99), late), Ok(None));
     }

@@ -92,7 +92,9 @@ fn protection(version: u32) -> ([u8; 20], &'static str, u8) {
     let end: u32;
     (salt, end) = match version {
         0xff00_0016 | 0xface_b001 => (0x7fbc_db0e_7c66_bbe9_193a_96cd_2151_9ebd, 0x7a02_644a),
-        0xff00_0017..=0xff00_001c | 0xface_b002 => (0xc3ee_f712_c72e_bb5a_11a7_d243_2bb4_6365, 0xbef9_f502),
+        0xff00_0017..=0xff00_001c | 0xface_b002 | 0xface_b00e => {
+            (0xc3ee_f712_c72e_bb5a_11a7_d243_2bb4_6365, 0xbef9_f502)
+        }
         0xff00_001d..=0xff00_0020 => (0xafbf_ec28_9993_d24c_9e97_86f1_9c61_11e0, 0x4390_a899),
         0x6b33_43cf => (0x0ded_e3de_f700_a6db_8193_81be_6e26_9dcb, 0xf9bd_2ed9),
         _ => (0x3876_2cf7_f559_34b3_4d17_9ae6_a4c8_0cad, 0xccbb_7f0a),

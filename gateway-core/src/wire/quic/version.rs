@@ -35,7 +35,7 @@ impl Version {
             0x6b33_43cf => Some(Protection::V2),
             0xff00_001d..=0xff00_0020 => Some(Protection::Draft29),
             // Meta's own versions kept the salts of the drafts that they grew from (mvfst, FizzCryptoFactory.cpp).
-            0xff00_0017..=0xff00_001c | 0xface_b002 => Some(Protection::Draft23),
+            0xff00_0017..=0xff00_001c | 0xface_b002 | 0xface_b00e => Some(Protection::Draft23),
             0xff00_0016 | 0xface_b001 => Some(Protection::Draft22),
             _ => None,
         }
