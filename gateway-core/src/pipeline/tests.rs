@@ -1,3 +1,5 @@
+mod dns;
+
 use super::*;
 use crate::decode::tests::{PHONE, key, sample};
 use crate::enrich::NoNetworks;
