@@ -16,10 +16,13 @@ const TLS_CRYPT_RESET_LEN: usize = 1 + 8 + 4 + 4 + 32 + 5;
 /// The HMACs that OpenVPN's `tls-auth` may use: MD5, SHA-1, SHA-256, SHA-512.
 const TLS_AUTH_LENS: [usize; 4] = [16, 20, 32, 64];
 
+/// `Some` if a datagram is of its protocol.
+type Recogniser = fn(&[u8]) -> Option<()>;
+
 /// What the first datagram of a conversation shows, as much of it as was copied.
 #[must_use]
 pub fn datagram(payload: &[u8], at: BootTime) -> Option<Said> {
-    let recognisers: [(fn(&[u8]) -> Option<()>, Application); 5] = [
+    let recognisers: [(Recogniser, Application); 5] = [
         (stun, Application::Stun),
         (dtls, Application::Dtls),
         (wireguard, Application::WireGuard),
@@ -75,7 +78,7 @@ fn wireguard(payload: &[u8]) -> Option<()> {
         ([1, 0, 0, 0], 148) => 4, // To whom: an ephemeral key.
         ([2, 0, 0, 0], 92) => 8,  // From whom, to whom: an ephemeral key.
         ([3, 0, 0, 0], 64) => 4,  // To whom: a nonce.
-        ([4, 0, 0, 0], 32..) if payload.len() % 16 == 0 => {
+        ([4, 0, 0, 0], 32..) if payload.len().is_multiple_of(16) => {
             reader.u32("wireguard.receiver").ok()?;
             // A counter from zero on, the lowest byte first.
             only(reader.array::<8>("wireguard.counter"), |counter| u64::from_le_bytes(*counter) < 1 << 40)?;

@@ -109,15 +109,8 @@ impl Stream {
     /// used again; but of those in one run of bytes the first, for the inside of a hello may look like anything.
     /// A beginning that is whole goes before all others.
     pub(super) fn find(&self) -> Found {
-        let mut runs: Vec<(Reverse<usize>, Run, Vec<(usize, Opening)>)> = self
-            .runs()
-            .into_iter()
-            .filter_map(|run| {
-                let (turn, openings) = openings_in(&run)?;
-                Some((Reverse(turn), run, openings))
-            })
-            .collect();
-        runs.sort_by_key(|(turn, ..)| *turn);
+        let mut runs: Vec<(usize, Run, Openings)> = self.runs().into_iter().filter_map(openings_in).collect();
+        runs.sort_by_key(|(turn, ..)| Reverse(*turn));
         let mut part: Option<Said> = None;
         let mut is_malformed = false;
         for (_, run, openings) in runs {
@@ -171,16 +164,20 @@ impl Stream {
     }
 }
 
-/// The places of a run at which pieces begin that look like beginnings, and when the last of those pieces came.
-fn openings_in(run: &Run) -> Option<(usize, Vec<(usize, Opening)>)> {
-    let openings: Vec<(usize, usize, Opening)> = run
-        .starts
-        .iter()
-        .filter_map(|(start, turn)| Some((*start, *turn, Opening::of(run.bytes.get(*start..)?)?)))
-        .collect();
-    let turn = openings.iter().map(|(_, turn, _)| *turn).max()?;
-    let mut places: Vec<(usize, Opening)> =
-        openings.into_iter().map(|(start, _, opening)| (start, opening)).collect();
-    places.dedup();
-    Some((turn, places))
+/// Places in a run, and what begins there.
+type Openings = Vec<(usize, Opening)>;
+
+/// The places of a run at which pieces begin that look like beginnings, and which of those pieces came last.
+fn openings_in(run: Run) -> Option<(usize, Run, Openings)> {
+    let mut openings = Openings::new();
+    let mut last = None;
+    for (start, turn) in &run.starts {
+        if let Some(opening) = run.bytes.get(*start..).and_then(Opening::of) {
+            openings.push((*start, opening));
+            last = last.max(Some(*turn));
+        }
+    }
+    // Several pieces may begin at one place.
+    openings.dedup();
+    Some((last?, run, openings))
 }

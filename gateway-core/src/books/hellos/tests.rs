@@ -352,4 +352,46 @@ proptest! {
         }
         prop_assert_eq!(name_of(&book), Some("one.example"));
     }
+
+    #[test]
+    fn copies_that_overlap_give_the_one_name(
+        cuts in proptest::collection::vec((0..1500_usize, 200..800_usize), 0..12),
+        turns in Just((0..24_usize).collect::<Vec<_>>()).prop_shuffle()
+    ) {
+        let whole = post_quantum("one.example");
+        let mut copies = pieces(&whole, 500);
+        for (start, len) in cuts {
+            let bytes = whole.get(start..).unwrap_or_default();
+            let seq = copies[0].0.wrapping_add(u32::try_from(start).expect("short"));
+            copies.push((seq, bytes[..len.min(bytes.len())].to_vec()));
+        }
+        let mut book = Book::default();
+        for turn in turns {
+            if let Some((seq, bytes)) = copies.get(turn) {
+                prop_assert_eq!(book.learn_segment(flow(1), BootTime(0), *seq, bytes), Ok(()));
+            }
+        }
+        prop_assert_eq!((name_of(&book), book.contradictory), (Some("one.example"), 0));
+    }
+
+    #[test]
+    fn damage_in_one_copy_never_gives_another_name(
+        size in 100..600_usize, at in 0..1563_usize, value: u8,
+        order in Just((0..40_usize).collect::<Vec<_>>()).prop_shuffle()
+    ) {
+        let whole = post_quantum("one.example");
+        let mut damaged = whole.clone();
+        damaged[at % whole.len()] = value;
+        let mut copies = pieces(&whole, size);
+        copies.extend(pieces(&damaged, size + 50));
+        let mut book = Book::default();
+        for n in order {
+            if let Some((seq, bytes)) = copies.get(n) {
+                let _ = book.learn_segment(flow(1), BootTime(0), *seq, bytes);
+            }
+        }
+        if damaged != whole {
+            prop_assert_eq!(name_of(&book), None, "whichever came first");
+        }
+    }
 }

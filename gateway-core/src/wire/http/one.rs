@@ -10,7 +10,6 @@ const MAX_METHOD_LEN: usize = 20;
 /// Reads the head of a request from the beginning of a TCP stream: what the bytes so far say, and whether they hold
 /// the head whole. A head that is cut short may have its host already; what follows can only speak against it.
 /// What is found in a malformed head is not to be believed.
-#[must_use]
 pub fn read(head: &[u8]) -> (Request, Result<(), WireError>) {
     let mut request = Request::default();
     let ended = read_head(head, &mut request);
@@ -103,8 +102,9 @@ fn target_of(line: &[u8]) -> Result<Target<'_>, WireError> {
     let mut words = line.split(|b| *b == b' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().ok_or_else(malformed)?);
     let version = words.next_back().ok_or_else(malformed)?;
+    // Some leave the minor version out, and are answered.
     let is_version =
-        matches!(version, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] if minor.is_ascii_digit());
+        version.strip_prefix(b"HTTP/1.").is_some_and(|minor| minor.iter().all(u8::is_ascii_digit));
     if !is_method(method) || !is_version {
         return Err(malformed());
     }
@@ -178,6 +178,7 @@ mod tests {
             "api.ad.xiaomi.com",
         );
         check("GET / HTTP/1.0\nHost: a.example\n\n", "a.example");
+        check("GET / HTTP/1.\nHost: a.example\n\n", "a.example");
         check("GET /a b HTTP/1.1\r\nHost: a.example:\r\nhost: A.example:\r\n\r\n", "a.example");
         check("GET / HTTP/1.1\r\nHost: a.example\r\nX: y\r\n z\r\n\r\n", "a.example");
         for method in ["M-SEARCH", "NOTIFY", "PROPFIND", "VERSION-CONTROL", "UPDATEREDIRECTREF", "get"] {
@@ -248,6 +249,8 @@ mod tests {
             "INVITE sip:a@a.example SIP/2.0\r\n",
             "PRI * HTTP/2.0\r\n",
             "GET /\r\n",
+            "OPTIONS HTTP/1.1\r\n",
+            "GET / HTTP/2.0\r\n",
             "GET / HTTP/1.1x\r\n",
             "UPDATEREDIRECTREFERENCES / HTTP/1.1\r\n",
             "GET",

@@ -28,7 +28,6 @@ pub fn looks_like_preface(stream: &[u8]) -> bool {
 /// Reads the first request from the beginning of a TCP stream: what the bytes so far say, and whether they hold its
 /// header block whole. A block that is cut short may have its host already; what follows can only speak against it.
 /// What is found in a malformed one is not to be believed.
-#[must_use]
 pub fn read(stream: &[u8]) -> (Request, Result<(), WireError>) {
     let mut block = Vec::new();
     let ended = join_header_block(stream, &mut block);
@@ -149,16 +148,10 @@ fn read_fields(mut block: Reader<'_>, request: &mut Request) -> Result<(), WireE
         }
         has_regular |= !is_pseudo;
         match name.as_slice() {
-            b":authority" => {
-                if authority.replace(value).is_some() {
-                    return Err(malformed("http2.authority"));
-                }
-            }
-            b"host" => {
-                if host.replace(value).is_some() {
-                    return Err(malformed("http2.host"));
-                }
-            }
+            b":authority" if authority.is_some() => return Err(malformed("http2.authority")),
+            b":authority" => authority = Some(value),
+            b"host" if host.is_some() => return Err(malformed("http2.host")),
+            b"host" => host = Some(value),
             b":method" => is_connect = value == b"CONNECT",
             b":path" => has_path = true,
             _ => {}
@@ -285,7 +278,7 @@ mod tests {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..10_u8, flags: u8) {
             let _ = read(&bytes);
-            let _ = read(&opening(&[bytes.clone()]));
+            let _ = read(&opening(core::slice::from_ref(&bytes)));
             let _ = read(&opening(&[frame(kind, flags, 1, &bytes)]));
         }
     }
