@@ -21,7 +21,7 @@ const DEVICES: u32 = 40;
 /// Conversations whose samples are made beforehand; each has its own ports, name and connection ID.
 const CONVERSATIONS: u32 = 2_000;
 /// Each kind is timed this often; the best turn counts, the machine being shared.
-const ROUNDS: u64 = 15;
+const ROUNDS: u64 = 40;
 /// Rounds of the long run.
 const LONG_ROUNDS: u32 = 60;
 const SECOND: u64 = 1_000_000_000;
