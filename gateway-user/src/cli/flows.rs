@@ -170,6 +170,9 @@ struct Shape {
     opened_by: Option<&'static str>,
     name: Option<String>,
     evidence: &'static str,
+    marks: Vec<&'static str>,
+    application: &'static str,
+    answer_secs: Option<u32>,
     asn: Option<u32>,
     organisation: Option<String>,
     country: Option<String>,
@@ -182,7 +185,7 @@ struct Shape {
 
 impl Shape {
     fn of(flow: &FlowSum, devices: &BTreeMap<Mac, String>) -> Self {
-        let FlowSum { key, network, volume, conversations, first_at, last_at } = flow;
+        let FlowSum { key, network, volume, conversations, first_at, last_at, oldest_answer_secs } = flow;
         Self {
             device: key.device.to_string(),
             device_name: device_name(devices, key.device),
@@ -202,6 +205,9 @@ impl Shape {
             },
             name: key.name.as_ref().map(DomainName::to_string),
             evidence: key.evidence.word(),
+            marks: key.marks.words().collect(),
+            application: key.application.word(),
+            answer_secs: *oldest_answer_secs,
             asn: network.asn,
             organisation: network.organisation.clone(),
             country: network.country.map(|c| c.to_string()),
@@ -213,7 +219,7 @@ impl Shape {
     }
 }
 
-const CSV_HEAD: [&str; 19] = [
+const CSV_HEAD: [&str; 22] = [
     "device",
     "device_name",
     "kind",
@@ -223,6 +229,9 @@ const CSV_HEAD: [&str; 19] = [
     "opened_by",
     "name",
     "evidence",
+    "marks",
+    "application",
+    "answer_secs",
     "asn",
     "organisation",
     "country",
@@ -235,8 +244,9 @@ const CSV_HEAD: [&str; 19] = [
     "last_at",
 ];
 
-fn csv_fields(shape: Shape) -> [String; 19] {
-    let Shape { device, device_name, kind, peer, port, protocol, opened_by, name, evidence, .. } = shape;
+fn csv_fields(shape: Shape) -> [String; 22] {
+    let Shape { device, device_name, kind, peer, port, protocol, opened_by, name, evidence, marks, .. } = shape;
+    let Shape { application, answer_secs, .. } = shape;
     let Shape { asn, organisation, country, volume, conversations, first_at, last_at, .. } = shape;
     let Volume { up_bytes, down_bytes, up_packets, down_packets } = volume;
     [
@@ -249,6 +259,9 @@ fn csv_fields(shape: Shape) -> [String; 19] {
         csv::maybe(opened_by),
         csv::maybe(name),
         evidence.to_owned(),
+        marks.join(" "),
+        application.to_owned(),
+        csv::maybe(answer_secs),
         csv::maybe(asn),
         csv::maybe(organisation),
         csv::maybe(country),
