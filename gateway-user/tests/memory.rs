@@ -238,7 +238,8 @@ fn answers_are_bounded_by_number_and_age() {
             ..told(1, 0, &format!("n{n}.example"))
         })
     };
-    let count = |path: &PathBuf| Reader::open(path).unwrap().unwrap().answers(&Default::default()).unwrap().len();
+    let count =
+        |path: &PathBuf| Reader::open(path).unwrap().unwrap().answers(&Default::default()).unwrap().len();
     gateway.writer.append(&telling(1, many(0, MAX_ANSWERS).collect())).unwrap();
     assert_eq!(count(&gateway.path), MAX_ANSWERS);
     gateway.writer.append(&telling(2, many(MAX_ANSWERS, MAX_ANSWERS + 1).collect())).unwrap();
@@ -276,8 +277,8 @@ fn a_kill_between_an_answer_and_the_connection_keeps_the_name() {
     assert_eq!(connected.rows[0].oldest_answer_secs, Some(55));
     let reader = Reader::open(&gateway.path).unwrap().unwrap();
     let kept = reader.answers(&Default::default()).unwrap();
-    assert_eq!(kept.iter().map(|a| (a.addr, a.asker_ipv4)).collect::<Vec<_>>(), [(
-        addr(PEER),
-        Some(PHONE_ADDR.into())
-    )]);
+    assert_eq!(
+        kept.iter().map(|a| (a.addr, a.asker_ipv4)).collect::<Vec<_>>(),
+        [(addr(PEER), Some(PHONE_ADDR.into()))]
+    );
 }

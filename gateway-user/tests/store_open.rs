@@ -171,7 +171,10 @@ fn a_database_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
     let (_directory, path) = place();
     drop(old(&path));
     let line = format!("{:#}", Reader::open(&path).map(|_| ()).unwrap_err());
-    assert!(line.contains("it has schema 1, this program reads 2; `telltale run` brings it up to date"), "{line}");
+    assert!(
+        line.contains("it has schema 1, this program reads 2; `telltale run` brings it up to date"),
+        "{line}"
+    );
     let mut writer = Writer::open(&path).unwrap();
     let reader = Reader::open(&path).unwrap().unwrap();
     let flows = reader.flows(TimeRange::EVER, &Filter::default()).unwrap();

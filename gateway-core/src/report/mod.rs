@@ -11,6 +11,7 @@ pub mod civil;
 pub mod coverage;
 pub mod json;
 pub mod model;
+pub mod sureness;
 pub mod table;
 pub mod text;
 pub mod top;

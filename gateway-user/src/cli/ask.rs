@@ -6,8 +6,8 @@ use crate::config::{Config, ConfigFlags};
 use crate::store::Reader;
 use gateway_core::application::Application;
 use gateway_core::query::{
-    DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_application, parse_asn, parse_country, parse_evidence,
-    parse_protocol,
+    DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_application, parse_asn, parse_country,
+    parse_evidence, parse_protocol,
 };
 use gateway_core::report::account::reaching_in_words;
 use gateway_core::report::coverage::{Coverage, coverage};

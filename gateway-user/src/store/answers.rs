@@ -41,7 +41,9 @@ impl Answers {
     ) -> anyhow::Result<u64> {
         let held = match self.held {
             Some(held) => held,
-            None => db.query_row("SELECT COUNT(*) FROM answer", [], |row| row.get::<_, i64>(0))?.try_into()?,
+            None => {
+                db.query_row("SELECT COUNT(*) FROM answer", [], |row| row.get::<_, i64>(0))?.try_into()?
+            }
         };
         let mut held = held;
         for answer in answers {
@@ -54,7 +56,8 @@ impl Answers {
             held = held.saturating_sub(left);
         }
         let now = interval.ended_at;
-        let is_due = self.swept_at.is_none_or(|swept| now.0.abs_diff(swept.0) >= SWEEP_EVERY_NS.unsigned_abs());
+        let is_due =
+            self.swept_at.is_none_or(|swept| now.0.abs_diff(swept.0) >= SWEEP_EVERY_NS.unsigned_abs());
         if interval.is_clock_set && is_due {
             held = held.saturating_sub(sweep(db, now)?);
             self.swept_at = Some(now);

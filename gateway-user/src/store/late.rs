@@ -71,7 +71,8 @@ fn move_volume(db: &Connection, ids: &mut Ids, interval: i64, late: &LateName) -
 }
 
 fn held_at(db: &Connection, place: Place) -> rusqlite::Result<Option<([i64; 4], i64)>> {
-    let Place { interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } = place;
+    let Place { interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } =
+        place;
     db.prepare_cached(
         "SELECT up_bytes, down_bytes, up_packets, down_packets, conversations FROM flow WHERE interval = ? \
          AND device = ? AND peer = ? AND port = ? AND protocol = ? AND kind = ? AND opened_by = ? AND name = ? \
@@ -85,7 +86,8 @@ fn held_at(db: &Connection, place: Place) -> rusqlite::Result<Option<([i64; 4], 
 }
 
 fn remove(db: &Connection, place: Place) -> rusqlite::Result<()> {
-    let Place { interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } = place;
+    let Place { interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } =
+        place;
     db.prepare_cached(
         "DELETE FROM flow WHERE interval = ? AND device = ? AND peer = ? AND port = ? AND protocol = ? AND kind = ? \
          AND opened_by = ? AND name = ? AND evidence = ? AND marks = ? AND application = ?",

@@ -2,7 +2,9 @@
 //!
 //! An interval belongs to the range that it began in, whole: days side by side hold every row once.
 
-use super::column::{AddrBytes, addr_of, application_of, evidence_of, kind_of, mac_of, marks_of, opened_by_of};
+use super::column::{
+    AddrBytes, addr_of, application_of, evidence_of, kind_of, mac_of, marks_of, opened_by_of,
+};
 use super::ids::read_network;
 use super::open;
 use anyhow::Context;

@@ -307,7 +307,12 @@ fn store_rows(tx: &Transaction<'_>, ids: &mut Ids, interval: i64, rows: &[FlowRo
     let mut statement = tx.prepare_cached(ADD_TO_ROW)?;
     for FlowRow { key, volume, conversations, oldest_answer_secs } in rows {
         let place = Place::of(tx, ids, interval, key)?;
-        place.add(&mut statement, counts(*volume)?, count(*conversations, "conversations")?, *oldest_answer_secs)?;
+        place.add(
+            &mut statement,
+            counts(*volume)?,
+            count(*conversations, "conversations")?,
+            *oldest_answer_secs,
+        )?;
     }
     Ok(())
 }
@@ -340,18 +345,8 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn of(db: &Connection, ids: &mut Ids, interval: i64, key: &RowKey) -> rusqlite::Result<Self> {
-        let RowKey {
-            device,
-            peer,
-            port,
-            protocol,
-            kind,
-            opened_by,
-            name,
-            evidence,
-            marks,
-            application,
-        } = key;
+        let RowKey { device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } =
+            key;
         Ok(Self {
             interval,
             device: ids.device(db, *device)?,
@@ -374,7 +369,19 @@ impl Place {
         conversations: i64,
         answer_secs: Option<u32>,
     ) -> rusqlite::Result<()> {
-        let Self { interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } = self;
+        let Self {
+            interval,
+            device,
+            peer,
+            port,
+            protocol,
+            kind,
+            opened_by,
+            name,
+            evidence,
+            marks,
+            application,
+        } = self;
         let [up_bytes, down_bytes, up_packets, down_packets] = volume;
         statement.execute(params![
             interval,
