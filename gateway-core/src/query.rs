@@ -361,6 +361,15 @@ pub struct ToldAnswer {
     pub vouches_until: Option<WallTime>,
 }
 
+impl ToldAnswer {
+    /// Could it have vouched at some moment of a range? Without a date nobody can tell, and so it could.
+    #[must_use]
+    pub fn may_vouch_in(&self, range: TimeRange) -> bool {
+        self.answered_at.is_none_or(|at| at < range.until)
+            && self.vouches_until.is_none_or(|until| until >= range.since)
+    }
+}
+
 /// One counted interval, as the journal has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Counted {

@@ -55,7 +55,7 @@ pub struct Explanation {
     pub parts: Vec<Part>,
     /// What else is known of the subject.
     pub remarks: Vec<String>,
-    /// What the DNS told of the subject, by device and name.
+    /// What the DNS told of the subject and may have vouched in the range, by device and name.
     pub answers: Vec<ToldAnswer>,
 }
 
@@ -118,7 +118,9 @@ pub fn explain(input: &Input, look: &Look<'_>) -> Explanation {
     for part in &mut parts {
         part.sentences = sentences::of(part, input, look);
     }
-    let answers = input.answers.iter().filter(|answer| is_about(answer, &input.subject)).cloned().collect();
+    let is_wanted =
+        |answer: &&ToldAnswer| is_about(answer, &input.subject) && answer.may_vouch_in(input.range);
+    let answers = input.answers.iter().filter(is_wanted).cloned().collect();
     let mut explanation = Explanation {
         subject: input.subject.clone(),
         range: input.range,

@@ -299,7 +299,7 @@ pub(super) fn device_condition(device: &DeviceMatch) -> (&'static str, Vec<Value
     }
 }
 
-pub(super) fn name_condition(name: &NameMatch) -> (&'static str, Vec<Value>) {
+fn name_condition(name: &NameMatch) -> (&'static str, Vec<Value>) {
     match name {
         NameMatch::Exact(name) => ("n.text = ?", vec![name.to_string().into()]),
         NameMatch::Under(name) => {

@@ -2,22 +2,21 @@
 
 use super::column::{addr_of, ipv4_of, mac_of};
 use super::memory::chain_of;
-use super::reader::{Conditions, Reader, device_condition, name_condition, peer_condition};
+use super::reader::{Conditions, Reader, device_condition, peer_condition};
 use anyhow::Context;
 use gateway_core::query::{Filter, ToldAnswer};
 use gateway_core::units::{DomainName, WallTime};
 use rusqlite::Row;
 
 impl Reader {
-    /// The answers that are still kept, of the devices, names and addresses that a filter picks (what else it asks
-    /// for means nothing here), by device, name and address.
+    /// The answers that are still kept, of the devices and addresses that a filter picks (what else it asks for means
+    /// nothing here), by device, name and address.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub fn answers(&self, filter: &Filter) -> anyhow::Result<Vec<ToldAnswer>> {
         let mut wanted = Conditions::default();
         wanted.each(&filter.devices, device_condition);
-        wanted.each(&filter.names, name_condition);
         wanted.each(&filter.peers, peer_condition);
         let sql = format!(
             "SELECT d.mac, p.asker_ipv4, p.addr, n.text, p.chain, p.ttl_secs, p.answered_at, p.vouches_until \

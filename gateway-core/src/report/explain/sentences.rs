@@ -244,7 +244,7 @@ fn where_else_it_asked(part: &Part, input: &Input, look: &Look<'_>) -> Vec<Strin
     let counted_ns = u64::try_from(began).unwrap_or(0);
     if counted_ns < EARLIER_ANSWER_EXPLAINS_NS {
         let before = if counted_ns < NANOS_PER_SEC {
-            "with it".to_owned()
+            "in the same interval".to_owned()
         } else {
             format!("only {} before it", duration(counted_ns))
         };
@@ -302,7 +302,7 @@ fn other_names(part: &Part, input: &Input) -> Option<String> {
     let mut names = BTreeMap::<&DomainName, bool>::new();
     for answer in answers_to(part, input).filter(|answer| Some(&answer.name) != part.key.name.as_ref()) {
         let vouched = names.entry(&answer.name).or_default();
-        *vouched |= vouched_during(answer, part);
+        *vouched |= answer.may_vouch_in(part.seen);
     }
     if names.is_empty() {
         return None;
@@ -320,12 +320,6 @@ fn other_names(part: &Part, input: &Input) -> Option<String> {
         this_address(part),
         words.join(", ")
     ))
-}
-
-/// Could it have been why a conversation of this part began? Without a date nobody can tell, and so it could.
-fn vouched_during(answer: &ToldAnswer, part: &Part) -> bool {
-    answer.answered_at.is_none_or(|at| at <= part.seen.until)
-        && answer.vouches_until.is_none_or(|until| until >= part.seen.since)
 }
 
 fn answers_to<'a>(part: &'a Part, input: &'a Input) -> impl Iterator<Item = &'a ToldAnswer> {
