@@ -226,7 +226,8 @@ pub struct Filter {
     pub evidence: Vec<Evidence>,
     /// Protocols that were recognised.
     pub applications: Vec<Application>,
-    /// Only where the DNS had not given the device the peer's address before.
+    /// Only where the DNS had not given the device the peer's address before, though that was to be expected: the rows
+    /// that a report counts as uncovered.
     pub is_uncovered: bool,
     /// IP protocols.
     pub protocols: Vec<u8>,
