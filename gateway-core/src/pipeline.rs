@@ -17,7 +17,7 @@ use crate::fact::{Asker, Fact};
 use crate::ledger::Ledger;
 use crate::recognise;
 use crate::row::{
-    Batch, EpochId, Evidence, FlowRow, Interval, LateName, Marks, Memory, Network, OpenConversation,
+    Answer, Batch, EpochId, Evidence, FlowRow, Interval, LateName, Marks, Memory, Network, OpenConversation,
     OpenedBy, RowKey, RowKind, Said, Told,
 };
 use crate::units::{BootTime, Mac, Volume};
@@ -215,7 +215,7 @@ impl Pipeline {
             ledger: ledger.into_lines(),
             devices: self.devices.take_new(),
             aliases: self.aliases.take_new(),
-            answers: self.names.take_new(),
+            answers: self.answers_to_keep(),
             late_names,
         }
     }
@@ -350,6 +350,13 @@ impl Pipeline {
             late_names.push(LateName { epoch, from: row, name, evidence, marks, application, volume });
         }
         late_names
+    }
+
+    /// What is kept of peers that are kept out of the rows would tell of them all the same.
+    fn answers_to_keep(&mut self) -> Vec<Answer> {
+        let mut answers = self.names.take_new();
+        answers.retain(|answer| !contains(&self.config.excluded, answer.addr));
+        answers
     }
 
     fn count_own_losses(&mut self, ledger: &mut Ledger) {
