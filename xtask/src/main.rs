@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod geo;
 mod hold;
 mod test;
@@ -31,6 +32,8 @@ enum Command {
     Lab(hold::Arguments),
     /// Builds the kernel objects that the daemon embeds
     Ebpf(ebpf::Arguments),
+    /// Gives every reader hostile input; needs a nightly compiler and cargo-fuzz
+    Fuzz(fuzz::Arguments),
     /// Builds the embedded network table (address to ASN, organisation, country) from MMDB files
     Geo(geo::GeoArgs),
     /// Checks everything that this machine can check; the last line is the sum
@@ -88,6 +91,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Lab(arguments) => hold::run(&arguments),
         Command::Ebpf(arguments) => ebpf::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Geo(arguments) => geo::run(&arguments),
         Command::Traffic { kind: Traffic::Serve } => lab::traffic::serve_until_end_of_input(),
         Command::Traffic { kind: Traffic::Make(traffic) } => {
