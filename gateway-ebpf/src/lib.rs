@@ -10,6 +10,7 @@ mod bytes;
 mod datagram;
 mod headers;
 mod hello;
+mod layers;
 mod quick;
 mod table;
 mod worth;
