@@ -69,8 +69,7 @@ fn is_quic_opening([first, v0, v1, v2, v3, ..]: [u8; HEAD_LEN]) -> bool {
 fn is_known(head: [u8; HEAD_LEN], payload_len: u32) -> bool {
     let [first, b, c, d, cookie @ ..] = head;
     let is_stun = first & 0xc0 == 0 && u32::from_be_bytes(cookie) == STUN_COOKIE;
-    // A record of DTLS 1.0 or 1.2, which 1.3 begins as too, or of its predecessor with version 0x0100 in OpenSSL's
-    // terms (RFC 6347 §4.1, RFC 9147 §4).
+    // A record of DTLS 1.0 or of 1.2, which 1.3 begins as too (RFC 4347 §4.1, RFC 6347 §4.1, RFC 9147 §5.3).
     let is_dtls = matches!(first, 20..=25) && b == 0xfe && matches!(c, 0xfc | 0xfd | 0xff);
     // Message type and three reserved bytes; each but data has its length (the WireGuard protocol, "Protocol").
     let is_wireguard = b == 0
@@ -80,7 +79,7 @@ fn is_known(head: [u8; HEAD_LEN], payload_len: u32) -> bool {
             1 => payload_len == 148,
             2 => payload_len == 92,
             3 => payload_len == 64,
-            4 => payload_len >= 32 && payload_len % 16 == 0,
+            4 => payload_len >= 32 && payload_len.is_multiple_of(16),
             _ => false,
         };
     // A client's hard reset, versions 2 and 3, with key 0: opcode, session id, no acknowledgement, packet id.

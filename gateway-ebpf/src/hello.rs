@@ -62,9 +62,10 @@ pub(crate) fn verdict(
     let head = head_of(bytes, packet);
     let stage = state.hello_stage;
     let is_in_piece = stage != 0 && stage & LOOKED == 0;
-    let is_fresh = !is_in_piece && state.opened & FlowState::OPENED_BY_DEVICE != 0;
+    let is_fresh = state.opened & FlowState::OPENED_BY_DEVICE != 0;
+    let is_first = is_fresh && stage == 0;
 
-    if let Some(hello_len) = hello_len(&head, is_fresh) {
+    if let Some(hello_len) = hello_len(&head, is_first) {
         // Another one behind a request (a proxy's, an upgrade's), or the same again: the count goes on.
         let pieces = if is_in_piece { (stage & !IN_REQUEST) + 1 } else { 1 };
         let is_over = packet.payload_len >= hello_len || pieces >= MAX_PIECES;
@@ -78,7 +79,7 @@ pub(crate) fn verdict(
     if is_in_piece {
         return Some(next_piece(bytes, packet, state, seq));
     }
-    if is_request(&head, is_fresh) {
+    if is_request(&head, is_first) {
         let stage = request_stage(bytes, packet, &head);
         let state = FlowState { hello_end: end_of(seq, REQUEST_LEN), ..state };
         return Some(Verdict::copy(SampleKind::HTTP, state, stage));
@@ -148,15 +149,15 @@ fn head_of(bytes: &(impl PacketBytes + ?Sized), packet: &Packet) -> Head {
 }
 
 /// If a TLS record with a ClientHello begins here (RFC 8446 §5.1, §4): how many bytes from here on the hello takes,
-/// or may take where the segment is too short to tell. One byte is believed only at a conversation's beginning.
+/// or may take where the segment is too short to tell. One byte is believed only as a conversation's first.
 #[inline(always)]
-fn hello_len(head: &Head, is_fresh: bool) -> Option<u32> {
+fn hello_len(head: &Head, is_first: bool) -> Option<u32> {
     let [content_type, major, _, record_high, record_low, message, a, b, c] = head.bytes;
     if content_type != 22 {
         return None;
     }
     if head.len == 1 {
-        return is_fresh.then_some(UNTOLD_LEN);
+        return is_first.then_some(UNTOLD_LEN);
     }
     if major != 3 || (head.len > 5 && message != 1) {
         return None;
@@ -179,9 +180,9 @@ fn hello_len(head: &Head, is_fresh: bool) -> Option<u32> {
 
 /// Does a request line begin here: a method in capitals (RFC 9110 §9; WebDAV and UPnP have more), a space, and what
 /// may stand behind one? That is a path, `*`, a URL of the web or, for CONNECT, anything (RFC 9112 §3.2); so the
-/// commands of mail and file servers are none. Some letters alone are believed only at a conversation's beginning.
+/// commands of mail and file servers are none. Some letters alone are believed only as a conversation's first: later ones may be somebody typing.
 #[inline(always)]
-fn is_request(head: &Head, is_fresh: bool) -> bool {
+fn is_request(head: &Head, is_first: bool) -> bool {
     let bytes = &head.bytes;
     for i in 0..HEAD_LEN {
         let byte = bytes[i];
@@ -189,7 +190,7 @@ fn is_request(head: &Head, is_fresh: bool) -> bool {
             continue;
         }
         if byte != b' ' {
-            return is_fresh && i > 0 && i == head.len;
+            return is_first && i > 0 && i == head.len;
         }
         let is_target = i == HEAD_LEN - 1 || matches!(bytes[i + 1], b'/' | b'*' | b'h' | b'H');
         return i >= 3 && (is_target || is_connect(head));

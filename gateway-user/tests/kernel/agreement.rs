@@ -132,7 +132,6 @@ fn the_verifier_has_room_to_spare() {
     for name in [map_name::PROGRAM_INGRESS, map_name::PROGRAM_EGRESS] {
         let info = bench.kernel.program(name).unwrap().info().unwrap();
         let count = info.verified_instruction_count().expect("a kernel that tells");
-        println!("{name}: {count} instructions verified");
         assert!((1000..200_000).contains(&count), "{name}: the verifier went through {count} instructions");
     }
 }
