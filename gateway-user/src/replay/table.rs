@@ -53,6 +53,30 @@ pub struct Sample<'a> {
     pub snapshot: &'a [u8],
 }
 
+/// An IP packet that was counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen<'a> {
+    /// When it was caught.
+    pub at: WallTime,
+    /// The conversation it was counted in.
+    pub key: FlowKey,
+    /// The packet with its sender as the device.
+    pub sent: Packet,
+    /// The packet with its receiver as the device.
+    pub received: Packet,
+    /// From the Ethernet header on, as much as was caught.
+    pub bytes: &'a [u8],
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counted<'a> {
+    /// `None` if it is no sound IP.
+    pub packet: Option<Seen<'a>>,
+    /// Its head, if that is worth decoding.
+    pub sample: Option<Sample<'a>>,
+}
+
 /// The kind of link cannot be read; the frame was not counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UnreadableLink;
@@ -96,6 +120,15 @@ impl Table {
             jumps: 0,
             misdated: 0,
         }
+    }
+
+    /// An empty table that sees every conversation from the end that began it, and counts all packets, whatever MAC
+    /// address they go to. Its intervals are `drain_every_secs` long.
+    #[must_use]
+    pub fn by_initiator(drain_every_secs: u32, boot_id: String) -> Self {
+        let max_conversations = MAX_CONVERSATIONS;
+        let rules = Rules { local: Vec::new(), gateway: None, drain_every_secs, max_conversations };
+        Self { orienter: Orienter::by_initiator(), ..Self::new(rules, boot_id, 0) }
     }
 
     /// Takes note of a router's MAC address, if the frame shows one. Counts nothing: for a look ahead, so that even
@@ -184,6 +217,14 @@ impl Table {
     /// # Errors
     /// [`UnreadableLink`]; nothing was counted.
     pub fn count<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Option<Sample<'a>>, UnreadableLink> {
+        self.count_packet(frame).map(|counted| counted.sample)
+    }
+
+    /// Counts one frame in the open interval, and tells what it was.
+    ///
+    /// # Errors
+    /// [`UnreadableLink`]; nothing was counted.
+    pub fn count_packet<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Counted<'a>, UnreadableLink> {
         let Self { normaliser, orienter, flows, stats, rules, is_full, .. } = self;
         let ethernet = normaliser.ethernet(frame.link, frame.bytes, frame.wire_len).ok_or(UnreadableLink)?;
         let bytes = ethernet.bytes;
@@ -194,17 +235,22 @@ impl Table {
             Err((stat, skipped)) => {
                 add_pair(stats, KernelStat::SeenPackets, 1, skipped);
                 add_pair(stats, stat, 1, skipped);
-                return Ok(None);
+                return Ok(Counted::default());
             }
         };
         if frame.link == LinkType::ETHERNET {
             orienter.learn(bytes, &sent, &received);
         }
-        let Orientation { reach, direction } = orienter.orient(bytes, &sent, &received);
-        let packet = match direction {
+        let Orientation { reach, direction, device } = orienter.orient(bytes, &sent, &received);
+        let mut packet = match direction {
             Direction::Up => sent,
             Direction::Down => received,
         };
+        if let Some([a, b, c, d, e, f]) = device {
+            packet.key.mac_head = u32::from_ne_bytes([a, b, c, d]);
+            packet.key.mac_tail = u16::from_ne_bytes([e, f]);
+        }
+        let seen = Some(Seen { at: frame.at, key: packet.key, sent, received, bytes });
         let packets = u64::from(packet.packets);
         add_pair(stats, KernelStat::SeenPackets, packets, packet.bytes);
         let kind = match reach {
@@ -224,7 +270,7 @@ impl Table {
             }
         };
         *is_full |= flows.len() >= rules.max_conversations;
-        let Some(kind) = kind else { return Ok(None) };
+        let Some(kind) = kind else { return Ok(Counted { packet: seen, sample: None }) };
         let sampled = match kind {
             SampleKind::TLS | SampleKind::HTTP => KernelStat::HellosSampled,
             _ => KernelStat::NamesSampled,
@@ -232,7 +278,7 @@ impl Table {
         stats.add(sampled, 1);
         let snapshot = bytes.get(..SNAPSHOT_LEN).unwrap_or(bytes);
         let header = header(&packet, direction, kind, snapshot, ethernet.wire_len, frame.at);
-        Ok(Some(Sample { header, snapshot }))
+        Ok(Counted { packet: seen, sample: Some(Sample { header, snapshot }) })
     }
 }
 
