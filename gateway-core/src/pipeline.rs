@@ -99,8 +99,8 @@ impl Pipeline {
         self.attributed.get_or_insert_default();
     }
 
-    /// What the drains since the last call attributed, late names included: a conversation once for each interval
-    /// that it had packets in. Call it after every drain, for nothing else bounds it. Empty without
+    /// What was attributed since the last call: a conversation with every host that it named, then once for each
+    /// interval that it had packets in, and late names. Call it after every drain, for nothing else bounds it. Empty without
     /// [`Pipeline::keep_attributed`], and without the conversations that are not in any row.
     pub fn take_attributed(&mut self) -> Vec<(FlowKey, Attribution)> {
         self.attributed.as_mut().map(core::mem::take).unwrap_or_default()
@@ -150,6 +150,10 @@ impl Pipeline {
     fn enter_said(&mut self, flow: FlowKey, said: Option<Said>) -> Result<(), Stop> {
         let Some(said) = said else { return Ok(()) };
         let is_nameless = said.name.is_none();
+        // At once: ports may be used again, and connections for another host, before the interval ends.
+        if let Some(attributed) = self.attributed.as_mut().filter(|_| !is_nameless) {
+            attributed.push((flow, Attribution::by_itself(&said)));
+        }
         self.said.enter(flow, said);
         if is_nameless { Err(Stop::Nameless) } else { Ok(()) }
     }

@@ -33,43 +33,26 @@ pub(super) struct Ends {
     protocol: u8,
 }
 
-/// Packets and IP-layer bytes of one direction or both, and when.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Amount {
-    /// From the low end and from the high end.
-    packets: [u64; 2],
-    bytes: [u64; 2],
-    /// When the first packet passed and the last; meaningless without packets.
-    first_at: WallTime,
-    last_at: WallTime,
-    /// The side that sent the first packet.
-    first_side: usize,
+/// Packets and IP-layer bytes that one side sent, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct OneWay {
+    pub(super) packets: u64,
+    pub(super) bytes: u64,
+    pub(super) first_at: WallTime,
+    pub(super) last_at: WallTime,
 }
 
-impl Amount {
-    fn of(seen: &Seen<'_>, side: usize) -> Self {
-        let mut amount = Self { first_at: seen.at, last_at: seen.at, first_side: side, ..Self::default() };
+impl OneWay {
+    fn of(seen: &Seen<'_>) -> Self {
         let (packets, bytes) = (u64::from(seen.sent.packets), seen.sent.bytes);
-        (amount.packets, amount.bytes) =
-            if side == LOW { ([packets, 0], [bytes, 0]) } else { ([0, packets], [0, bytes]) };
-        amount
+        Self { packets, bytes, first_at: seen.at, last_at: seen.at }
     }
 
-    /// Adds what came later, or what came earlier and was kept.
+    /// Adds what the same side sent.
     pub(super) fn add(&mut self, other: Self) {
-        if self.packets == [0, 0] {
-            *self = other;
-            return;
-        }
-        let sum = |mine: [u64; 2], theirs: [u64; 2]| {
-            let ([a, b], [c, d]) = (mine, theirs);
-            [a.saturating_add(c), b.saturating_add(d)]
-        };
-        self.packets = sum(self.packets, other.packets);
-        self.bytes = sum(self.bytes, other.bytes);
-        if other.first_at < self.first_at {
-            (self.first_at, self.first_side) = (other.first_at, other.first_side);
-        }
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.first_at = self.first_at.min(other.first_at);
         self.last_at = self.last_at.max(other.last_at);
     }
 }
@@ -91,7 +74,8 @@ pub struct Named {
 /// A conversation that is being counted.
 #[derive(Clone, Debug, Default)]
 struct Open {
-    amount: Amount,
+    /// What the low end and the high end sent.
+    sent: [Option<OneWay>; 2],
     /// The side that sent the first TCP SYN.
     syn_side: Option<usize>,
     /// How many conversations began before it.
@@ -100,6 +84,21 @@ struct Open {
     /// Of the last attribution without a name.
     marks: Marks,
     application: Application,
+}
+
+impl Open {
+    /// Adds what one side sent.
+    fn add(&mut self, side: usize, amount: OneWay) {
+        let Some(sent) = self.sent.get_mut(side) else { return };
+        match sent {
+            Some(sent) => sent.add(amount),
+            None => *sent = Some(amount),
+        }
+    }
+
+    fn last_at(&self) -> WallTime {
+        self.sent.iter().flatten().map(|sent| sent.last_at).max().unwrap_or_default()
+    }
 }
 
 /// A conversation, as it is listed.
@@ -160,20 +159,19 @@ impl Conversations {
 
     /// Counts a packet.
     pub fn count(&mut self, seen: &Seen<'_>) {
-        let (ends, side) = ends_of(seen);
-        let amount = Amount::of(seen, side);
-        match self.fragments.place(seen, ends, amount) {
-            Place::Here(ends, waited) => {
+        let amount = OneWay::of(seen);
+        match self.fragments.place(seen, ends_of(seen), amount) {
+            Place::Here(ends, side, waited) => {
                 let is_whole = !seen.sent.key.is_later_fragment();
                 if is_whole {
                     self.keys.insert(seen.key, ends);
                 }
-                let open = self.add(ends, amount);
+                let open = self.add(ends, side, amount);
                 if is_whole && open.syn_side.is_none() && is_opening(seen) {
                     open.syn_side = Some(side);
                 }
                 if let Some(waited) = waited {
-                    open.amount.add(waited);
+                    open.add(side, waited);
                 }
             }
             Place::Kept if self.fragments.is_full() => self.settle_fragments(),
@@ -210,7 +208,7 @@ impl Conversations {
             return Vec::new();
         }
         let mut silent: Vec<_> =
-            self.open.iter().map(|(ends, open)| (open.amount.last_at, open.turn, *ends)).collect();
+            self.open.iter().map(|(ends, open)| (open.last_at(), open.turn, *ends)).collect();
         silent.sort_unstable();
         silent.truncate(self.open.len().saturating_sub(self.max_open / 2));
         let leaving = silent.into_iter().filter_map(|(_, _, ends)| Some((ends, self.open.remove(&ends)?)));
@@ -230,17 +228,17 @@ impl Conversations {
         let mut waiting = self.fragments.take_waiting();
         waiting.sort_unstable_by_key(|waiting| (waiting.amount.first_at, waiting.ends));
         for waiting in waiting {
-            self.add(waiting.ends, waiting.amount);
+            self.add(waiting.ends, waiting.side, waiting.amount);
         }
     }
 
-    fn add(&mut self, ends: Ends, amount: Amount) -> &mut Open {
+    fn add(&mut self, ends: Ends, side: usize, amount: OneWay) -> &mut Open {
         let begun = &mut self.begun;
         let open = self.open.entry(ends).or_insert_with(|| {
             *begun += 1;
             Open { turn: *begun, ..Open::default() }
         });
-        open.amount.add(amount);
+        open.add(side, amount);
         open
     }
 }
@@ -264,27 +262,34 @@ fn is_opening(seen: &Seen<'_>) -> bool {
 }
 
 fn listed(ends: &Ends, open: Open) -> Listed {
-    let Open { amount, syn_side, turn: _, mut names, marks, application } = open;
-    let ([low_packets, high_packets], [low_bytes, high_bytes]) = (amount.packets, amount.bytes);
-    let (low, high) = (endpoint(ends.low), endpoint(ends.high));
-    let is_from_low = syn_side.unwrap_or(amount.first_side) == LOW;
-    let directed = |low: u64, high: u64| if is_from_low { (low, high) } else { (high, low) };
+    let last_at = open.last_at();
+    let Open { sent, syn_side, turn: _, mut names, marks, application } = open;
+    let first_at = sent.iter().flatten().map(|sent| sent.first_at).min().unwrap_or_default();
+    let first_side = match sent {
+        [Some(low), Some(high)] if high.first_at < low.first_at => HIGH,
+        [None, _] => HIGH,
+        _ => LOW,
+    };
     if names.iter().any(|named| named.evidence > Evidence::Dns) {
         names.retain(|named| named.evidence > Evidence::Dns);
     }
     // Stable: of two with the same evidence the earlier one stays first.
     names.sort_by_key(|named| std::cmp::Reverse(named.evidence));
+    let [low, high] = sent.map(|sent| sent.map_or((0, 0), |sent| (sent.packets, sent.bytes)));
+    let (low, high) = ((endpoint(ends.low), low), (endpoint(ends.high), high));
+    let is_from_low = syn_side.unwrap_or(first_side) == LOW;
+    let ((source, up), (destination, down)) = if is_from_low { (low, high) } else { (high, low) };
     Listed {
-        source: if is_from_low { low } else { high },
-        destination: if is_from_low { high } else { low },
+        source,
+        destination,
         protocol: ends.protocol,
-        packets: directed(low_packets, high_packets),
-        bytes: directed(low_bytes, high_bytes),
+        packets: (up.0, down.0),
+        bytes: (up.1, down.1),
         marks: names.first().map_or(marks, |named| named.marks),
         names,
         application,
-        first_at: amount.first_at,
-        last_at: amount.last_at,
+        first_at,
+        last_at,
     }
 }
 

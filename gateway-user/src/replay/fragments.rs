@@ -1,7 +1,7 @@
 //! Which conversation a later fragment belongs to: only the first fragment of a datagram has ports, and the others
 //! have its identification (RFC 791 §3.2, RFC 8200 §4.5). They may come before it.
 
-use super::conversations::{Amount, Ends};
+use super::conversations::{Ends, OneWay};
 use super::table::Seen;
 use std::collections::HashMap;
 
@@ -34,18 +34,55 @@ enum Piece {
     Later(Datagram),
 }
 
-/// Later fragments that have no conversation yet.
+/// A fragment's place in its datagram, in bytes of what was fragmented.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Part {
+    piece: Piece,
+    offset: u64,
+    len: u64,
+    is_last: bool,
+}
+
+/// A datagram whose first fragment was seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct First {
+    ends: Ends,
+    side: usize,
+    /// How much was seen of it, and how long it is if its last fragment was.
+    seen_len: u64,
+    len: Option<u64>,
+}
+
+impl First {
+    /// A datagram that is whole needs no more fragments: what comes next with its identification is another one's.
+    fn is_whole(&self) -> bool {
+        self.len.is_some_and(|len| self.seen_len >= len)
+    }
+
+    fn take(&mut self, part: Part) {
+        self.seen_len = self.seen_len.saturating_add(part.len);
+        if part.is_last {
+            self.len = Some(part.offset.saturating_add(part.len));
+        }
+    }
+}
+
+/// Later fragments of one datagram that have no conversation yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Waiting {
-    /// Their addresses and protocol, without ports.
+    /// Where they are counted if the first one does not come: in the conversation of the last datagram that had the
+    /// same identification (then they are copies), or in one without ports.
     pub(super) ends: Ends,
-    pub(super) amount: Amount,
+    pub(super) side: usize,
+    pub(super) amount: OneWay,
+    seen_len: u64,
+    len: Option<u64>,
 }
 
 /// Where a packet is to be counted.
 pub(super) enum Place {
-    /// In this conversation, together with fragments that waited for it.
-    Here(Ends, Option<Amount>),
+    /// In this conversation, as sent by this side of it, together with fragments that waited for it.
+    Here(Ends, usize, Option<OneWay>),
     /// Nowhere yet.
     Kept,
 }
@@ -53,28 +90,54 @@ pub(super) enum Place {
 /// Remembers first fragments, and keeps later ones that came before theirs.
 #[derive(Default)]
 pub(super) struct Fragments {
-    young: HashMap<Datagram, Ends>,
-    old: HashMap<Datagram, Ends>,
+    young: HashMap<Datagram, First>,
+    old: HashMap<Datagram, First>,
     waiting: HashMap<Datagram, Waiting>,
 }
 
 impl Fragments {
-    /// Where to count a packet whose own header says `ends`.
-    pub(super) fn place(&mut self, seen: &Seen<'_>, ends: Ends, amount: Amount) -> Place {
-        match piece(seen) {
-            None => Place::Here(ends, None),
-            Some(Piece::First(datagram)) => {
-                self.remember(datagram, ends);
-                Place::Here(ends, self.waiting.remove(&datagram).map(|waiting| waiting.amount))
-            }
-            Some(Piece::Later(datagram)) => {
-                if let Some(whole) = self.young.get(&datagram).or_else(|| self.old.get(&datagram)) {
-                    return Place::Here(*whole, None);
+    /// Where to count a packet whose own header says `ends` and `side`.
+    pub(super) fn place(&mut self, seen: &Seen<'_>, (ends, side): (Ends, usize), amount: OneWay) -> Place {
+        let Some(part) = part(seen) else { return Place::Here(ends, side, None) };
+        match part.piece {
+            Piece::First(datagram) => {
+                let mut first = First { ends, side, seen_len: 0, len: None };
+                first.take(part);
+                let waited = self.waiting.remove(&datagram);
+                if let Some(Waiting { seen_len, len, .. }) = waited {
+                    (first.seen_len, first.len) = (first.seen_len.saturating_add(seen_len), len);
                 }
-                let waiting = Waiting { ends, amount: Amount::default() };
-                self.waiting.entry(datagram).or_insert(waiting).amount.add(amount);
+                self.remember(datagram, first);
+                Place::Here(ends, side, waited.map(|waited| waited.amount))
+            }
+            Piece::Later(datagram) => {
+                let first = self.young.get_mut(&datagram).or_else(|| self.old.get_mut(&datagram));
+                let mut fallback = (ends, side);
+                if let Some(first) = first {
+                    if !first.is_whole() {
+                        first.take(part);
+                        return Place::Here(first.ends, first.side, None);
+                    }
+                    fallback = (first.ends, first.side);
+                }
+                self.wait(datagram, fallback, part, amount);
                 Place::Kept
             }
+        }
+    }
+
+    fn wait(&mut self, datagram: Datagram, (ends, side): (Ends, usize), part: Part, amount: OneWay) {
+        let waiting = self.waiting.entry(datagram).or_insert(Waiting {
+            ends,
+            side,
+            amount: OneWay { packets: 0, bytes: 0, ..amount },
+            seen_len: 0,
+            len: None,
+        });
+        waiting.amount.add(amount);
+        waiting.seen_len = waiting.seen_len.saturating_add(part.len);
+        if part.is_last {
+            waiting.len = Some(part.offset.saturating_add(part.len));
         }
     }
 
@@ -88,41 +151,46 @@ impl Fragments {
         self.waiting.drain().map(|(_, waiting)| waiting).collect()
     }
 
-    fn remember(&mut self, datagram: Datagram, ends: Ends) {
+    fn remember(&mut self, datagram: Datagram, first: First) {
         if self.young.len() >= MAX_FIRST {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(datagram, ends);
+        self.young.insert(datagram, first);
     }
 }
 
 /// Which fragment this packet is; `None` if it is whole.
-fn piece(seen: &Seen<'_>) -> Option<Piece> {
+fn part(seen: &Seen<'_>) -> Option<Part> {
     let (sent, bytes) = (&seen.sent, seen.bytes);
     let u16_at = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u16::from_be_bytes);
     let u32_at = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u32::from_be_bytes);
-    let datagram = |protocol, id| Datagram {
+    let (protocol, id, eights, has_more, begin) = if sent.key.is_ipv6() {
+        let header = fragment_header(bytes, sent.l3_offset, sent.l4_offset)?;
+        let field = u16_at(header + 2)?;
+        (0, u32_at(header + 4)?, field >> 3, field & 1 != 0, header + 8)
+    } else {
+        let field = u16_at(sent.l3_offset + 6)?;
+        let id = u32::from(u16_at(sent.l3_offset + 4)?);
+        (sent.key.protocol, id, field & 0x1fff, field & 0x2000 != 0, sent.l4_offset)
+    };
+    let datagram = Datagram {
         source: seen.received.key.peer_addr_bytes(),
         destination: sent.key.peer_addr_bytes(),
         protocol,
         id,
     };
-    if sent.key.is_ipv6() {
-        let header = fragment_header(bytes, sent.l3_offset, sent.l4_offset)?;
-        let (offset_and_more, id) = (u16_at(header + 2)?, u32_at(header + 4)?);
-        return which(offset_and_more & 0xfff8 != 0, offset_and_more & 1 != 0, datagram(0, id));
-    }
-    let flags_and_offset = u16_at(sent.l3_offset + 6)?;
-    let id = u32::from(u16_at(sent.l3_offset + 4)?);
-    which(flags_and_offset & 0x1fff != 0, flags_and_offset & 0x2000 != 0, datagram(sent.key.protocol, id))
-}
-
-fn which(has_offset: bool, has_more: bool, datagram: Datagram) -> Option<Piece> {
-    match (has_offset, has_more) {
-        (true, _) => Some(Piece::Later(datagram)),
-        (false, true) => Some(Piece::First(datagram)),
-        (false, false) => None,
-    }
+    let piece = match (eights, has_more) {
+        (0, false) => return None,
+        (0, true) => Piece::First(datagram),
+        _ => Piece::Later(datagram),
+    };
+    let headers = begin.saturating_sub(sent.l3_offset) as u64;
+    Some(Part {
+        piece,
+        offset: u64::from(eights) * 8,
+        len: sent.bytes.saturating_sub(headers),
+        is_last: !has_more,
+    })
 }
 
 /// Where the fragment header is among the extension headers between `l3` and `l4`, which were read once already.

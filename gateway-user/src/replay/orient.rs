@@ -10,7 +10,7 @@
 
 use gateway_common::{Direction, FlowKey, MacAddr, protocol};
 use gateway_core::units::Mac;
-use gateway_ebpf::{OtherEnd, Packet, other_end};
+use gateway_ebpf::{OtherEnd, Packet, Verdict, hello_verdict, other_end};
 use ipnetwork::IpNetwork;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -57,6 +57,15 @@ impl Ends {
     }
 }
 
+/// What is remembered of a conversation.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The MAC address that the device had at first.
+    device: MacAddr,
+    /// A TCP SYN, or an answer to one, has shown who began.
+    is_beginning_seen: bool,
+}
+
 /// How far a packet goes; the kernel's three cases.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
@@ -85,9 +94,8 @@ pub(super) struct Orienter {
     routers: Vec<MacAddr>,
     /// Conversations by the ends of the device's packets, in two generations: when the young one is full it
     /// becomes the old one, and the old one is forgotten.
-    /// Each with the MAC address that the device had at first.
-    young: HashMap<Ends, MacAddr>,
-    old: HashMap<Ends, MacAddr>,
+    young: HashMap<Ends, Known>,
+    old: HashMap<Ends, Known>,
     is_by_initiator: bool,
 }
 
@@ -111,7 +119,7 @@ impl Orienter {
     /// Orients a packet. `sent` and `received` are the packet as read from its sender's and its receiver's side.
     pub(super) fn orient(&mut self, bytes: &[u8], sent: &Packet, received: &Packet) -> Orientation {
         if self.is_by_initiator {
-            let (direction, device) = self.since_the_beginning(sent, received);
+            let (direction, device) = self.since_the_beginning(bytes, sent, received);
             return Orientation { reach: Reach::Gateway, direction, device: Some(device) };
         }
         if let Some(gateway) = self.gateway {
@@ -175,33 +183,38 @@ impl Orienter {
             Direction::Up => (ends, sent.key.device_mac()),
             Direction::Down => (ends.turned(), received.key.device_mac()),
         };
-        self.remember(from_device, device);
+        let known = Known { device, is_beginning_seen: false };
+        self.remember(from_device, known);
         if self.recall(ends.addresses()).is_none() && self.recall(ends.turned().addresses()).is_none() {
-            self.remember(from_device.addresses(), device);
+            self.remember(from_device.addresses(), known);
         }
         direction
     }
 
-    /// Seen from the end that began, with the MAC address that it had then.
-    fn since_the_beginning(&mut self, sent: &Packet, received: &Packet) -> (Direction, MacAddr) {
+    /// Seen from the end that began, with the MAC address that it had then. Of a TCP conversation that was under way
+    /// when the capture began, the end that says hello is the one that began, even if the other spoke first here.
+    fn since_the_beginning(
+        &mut self,
+        bytes: &[u8],
+        sent: &Packet,
+        received: &Packet,
+    ) -> (Direction, MacAddr) {
         let ends = Ends::of(sent, received);
-        if let Some(device) = self.recall(ends) {
+        if let Some(Known { device, .. }) = self.recall(ends) {
             return (Direction::Up, device);
         }
-        let known = self.recall(ends.turned());
-        if let Some(device) = known.filter(|_| !is_opening(sent)) {
-            return (Direction::Down, device);
-        }
-        if known.is_some() {
+        if let Some(Known { device, is_beginning_seen }) = self.recall(ends.turned()) {
+            if !is_opening(sent) && (is_beginning_seen || !is_hello(bytes, sent)) {
+                return (Direction::Down, device);
+            }
             self.forget(ends.turned());
-        }
-        if known.is_none() && is_answer(sent) {
+        } else if is_answer(sent) {
             let device = received.key.device_mac();
-            self.remember(ends.turned(), device);
+            self.remember(ends.turned(), Known { device, is_beginning_seen: true });
             return (Direction::Down, device);
         }
         let device = sent.key.device_mac();
-        self.remember(ends, device);
+        self.remember(ends, Known { device, is_beginning_seen: is_opening(sent) });
         (Direction::Up, device)
     }
 
@@ -209,20 +222,20 @@ impl Orienter {
         self.local.iter().any(|network| network.contains(addr))
     }
 
-    fn recall(&mut self, ends: Ends) -> Option<MacAddr> {
-        if let Some(device) = self.young.get(&ends) {
-            return Some(*device);
+    fn recall(&mut self, ends: Ends) -> Option<Known> {
+        if let Some(known) = self.young.get(&ends) {
+            return Some(*known);
         }
-        let device = *self.old.get(&ends)?;
-        self.remember(ends, device);
-        Some(device)
+        let known = *self.old.get(&ends)?;
+        self.remember(ends, known);
+        Some(known)
     }
 
-    fn remember(&mut self, ends: Ends, device: MacAddr) {
+    fn remember(&mut self, ends: Ends, known: Known) {
         if self.young.len() >= MAX_REMEMBERED {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(ends, device);
+        self.young.insert(ends, known);
     }
 
     fn forget(&mut self, ends: Ends) {
@@ -264,6 +277,13 @@ fn is_answer(sent: &Packet) -> bool {
 /// A TCP SYN that answers none?
 fn is_opening(sent: &Packet) -> bool {
     sent.key.protocol == protocol::TCP && sent.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN
+}
+
+/// A TCP segment that begins like a TLS hello or an HTTP request?
+fn is_hello(bytes: &[u8], sent: &Packet) -> bool {
+    let payload = bytes.get(sent.payload_offset..).and_then(<[u8]>::first_chunk::<6>);
+    let is_hello = |head: &[u8; 6]| matches!(hello_verdict(0, *head, sent.payload_len), Verdict::Copy(..));
+    sent.key.protocol == protocol::TCP && payload.is_some_and(is_hello)
 }
 
 /// From a DHCP server to a client (RFC 2131 §4.1, RFC 8415 §7.2)?
