@@ -76,8 +76,8 @@ pub struct Named {
 struct Open {
     /// What the low end and the high end sent.
     sent: [Option<OneWay>; 2],
-    /// The side that sent the first TCP SYN.
-    syn_side: Option<usize>,
+    /// The side that opened the first TCP connection.
+    opening_side: Option<usize>,
     /// How many conversations began before it.
     turn: u64,
     names: Vec<Named>,
@@ -104,7 +104,7 @@ impl Open {
 /// A conversation, as it is listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Listed {
-    /// Who began: the sender of the first TCP SYN without ACK, else of the first packet.
+    /// Who began: the sender of the first TCP SYN, or whom the first one answers; else the sender of the first packet.
     pub source: (IpAddr, u16),
     /// The other end.
     pub destination: (IpAddr, u16),
@@ -167,8 +167,8 @@ impl Conversations {
                     self.keys.insert(seen.key, ends);
                 }
                 let open = self.add(ends, side, amount);
-                if is_whole && open.syn_side.is_none() && is_opening(seen) {
-                    open.syn_side = Some(side);
+                if is_whole && open.opening_side.is_none() {
+                    open.opening_side = opening_side(seen, side);
                 }
                 if let Some(waited) = waited {
                     open.add(side, waited);
@@ -256,14 +256,19 @@ fn ends_of(seen: &Seen<'_>) -> (Ends, usize) {
     }
 }
 
-/// A TCP SYN that answers none?
-fn is_opening(seen: &Seen<'_>) -> bool {
-    seen.sent.key.protocol == protocol::TCP && seen.sent.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN
+/// The side that opens a TCP connection: it sends a SYN, or the other one answers it.
+fn opening_side(seen: &Seen<'_>, side: usize) -> Option<usize> {
+    match seen.sent.tcp_flags & (TCP_SYN | TCP_ACK) {
+        _ if seen.sent.key.protocol != protocol::TCP => None,
+        TCP_SYN => Some(side),
+        flags if flags == TCP_SYN | TCP_ACK => Some(if side == LOW { HIGH } else { LOW }),
+        _ => None,
+    }
 }
 
 fn listed(ends: &Ends, open: Open) -> Listed {
     let last_at = open.last_at();
-    let Open { sent, syn_side, turn: _, mut names, marks, application } = open;
+    let Open { sent, opening_side, turn: _, mut names, marks, application } = open;
     let first_at = sent.iter().flatten().map(|sent| sent.first_at).min().unwrap_or_default();
     let first_side = match sent {
         [Some(low), Some(high)] if high.first_at < low.first_at => HIGH,
@@ -277,7 +282,7 @@ fn listed(ends: &Ends, open: Open) -> Listed {
     names.sort_by_key(|named| std::cmp::Reverse(named.evidence));
     let [low, high] = sent.map(|sent| sent.map_or((0, 0), |sent| (sent.packets, sent.bytes)));
     let (low, high) = ((endpoint(ends.low), low), (endpoint(ends.high), high));
-    let is_from_low = syn_side.unwrap_or(first_side) == LOW;
+    let is_from_low = opening_side.unwrap_or(first_side) == LOW;
     let ((source, up), (destination, down)) = if is_from_low { (low, high) } else { (high, low) };
     Listed {
         source,

@@ -16,6 +16,7 @@ mod pcapng;
 mod progress;
 mod source;
 pub mod table;
+mod wifi;
 
 use capture::{Capture, CaptureError, LinkType};
 use gateway_core::drained::Drained;

@@ -4,7 +4,7 @@
 //! One interval at a time. Reads no file, and does not know what becomes of what it counts.
 
 use super::capture::{Frame, LinkType};
-use super::link::Normaliser;
+use super::link::{self, Normaliser};
 use super::orient::{Orientation, Orienter, Reach};
 use gateway_common::{
     Direction, FlowCounters, FlowKey, FlowState, KernelStat, MAX_SLOT_PACKETS, SNAPSHOT_LEN, SampleHeader,
@@ -238,7 +238,7 @@ impl Table {
                 return Ok(Counted::default());
             }
         };
-        if frame.link == LinkType::ETHERNET {
+        if link::has_addresses(frame.link) {
             orienter.learn(bytes, &sent, &received);
         }
         let Orientation { reach, direction, device } = orienter.orient(bytes, &sent, &received);

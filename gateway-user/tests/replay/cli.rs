@@ -176,7 +176,7 @@ fn nonsense_is_one_line_and_exit_code_2() {
     let bench = Bench::new();
     bench.file("x.txt", b"Dear diary, no packets today.\n");
     bench.file("empty.pcap", b"");
-    bench.file("wifi.pcap", &pcap(Order::Little, Kind::Micros, 105, &[]));
+    bench.file("private.pcap", &pcap(Order::Little, Kind::Micros, 147, &[]));
     let check = |capture: &str, expected: &str| {
         let ended = bench.replay(capture, &[]);
         assert_eq!(ended.out, "");
@@ -186,9 +186,9 @@ fn nonsense_is_one_line_and_exit_code_2() {
     check("empty.pcap", "read the capture empty.pcap: not a pcap or pcapng file: it is empty");
     check(".", "read the capture .: it is a directory; name a capture file");
     check("missing.pcap", "read the capture missing.pcap: No such file or directory (os error 2)");
-    let unreadable = "link type 105 cannot be read; capture on an Ethernet interface, or with `tcpdump -i any`, \
+    let unreadable = "link type 147 cannot be read; capture on an Ethernet interface, or with `tcpdump -i any`, \
                       which writes type 113 or 276";
-    check("wifi.pcap", &format!("read the capture wifi.pcap: {unreadable}"));
+    check("private.pcap", &format!("read the capture private.pcap: {unreadable}"));
     let unwritable = bench.replay("phone.pcap", &["--database", "x.txt/telltale.db"]);
     assert_eq!((unwritable.code, unwritable.err.lines().count()), (Some(2), 1), "{}", unwritable.err);
     let no_database = bench.replay("phone.pcap", &["--database", "x.txt"]);
