@@ -244,7 +244,7 @@ fn the_packets_that_teach_are_sampled_in_order() {
         up(TCP, &tcp(50_000, 443, ACK, &[])),
         up(TCP, &tcp(50_000, 443, ACK, &hello)),
         down(TCP, &tcp(443, 50_000, ACK, &hello)),
-        up(TCP, &tcp(50_000, 443, ACK, &[0xbb; 3_000])),
+        up(TCP, &tcp(50_000, 443, ACK, &[0xbb; 5_000])),
         up(TCP, &tcp(50_001, 80, ACK, request)),
         up(TCP, &tcp(50_001, 80, ACK, request)),
         up(TCP, &tcp(50_002, 22, ACK, b"SSH-2.0-x\r\n")),
