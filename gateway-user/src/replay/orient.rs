@@ -8,9 +8,9 @@
 //! Where conversations are listed ([`Orienter::by_initiator`]) nobody asks for devices: the end that began is seen as
 //! the device, whatever its addresses, and a TCP SYN of the other end shows that the other one begins now.
 
-use gateway_common::{Direction, FlowKey, MacAddr, protocol};
+use gateway_common::{Direction, FlowKey, FlowState, MacAddr, SampleKind, protocol};
 use gateway_core::units::Mac;
-use gateway_ebpf::{OtherEnd, Packet, Verdict, hello_verdict, other_end};
+use gateway_ebpf::{OtherEnd, Packet, other_end, worth};
 use ipnetwork::IpNetwork;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -281,9 +281,10 @@ fn is_opening(sent: &Packet) -> bool {
 
 /// A TCP segment that begins like a TLS hello or an HTTP request?
 fn is_hello(bytes: &[u8], sent: &Packet) -> bool {
-    let payload = bytes.get(sent.payload_offset..).and_then(<[u8]>::first_chunk::<6>);
-    let is_hello = |head: &[u8; 6]| matches!(hello_verdict(0, *head, sent.payload_len), Verdict::Copy(..));
-    sent.key.protocol == protocol::TCP && payload.is_some_and(is_hello)
+    // As the sampling judges it, of a conversation that nothing is known of.
+    let verdict = || worth(bytes, sent, Direction::Up, Some(FlowState::default()));
+    let is_hello = |kind| matches!(kind, SampleKind::TLS | SampleKind::HTTP);
+    sent.key.protocol == protocol::TCP && verdict().and_then(|verdict| verdict.kind).is_some_and(is_hello)
 }
 
 /// From a DHCP server to a client (RFC 2131 §4.1, RFC 8415 §7.2)?

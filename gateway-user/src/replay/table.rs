@@ -8,12 +8,12 @@ use super::link::{self, Normaliser};
 use super::orient::{Orientation, Orienter, Reach};
 use gateway_common::{
     Direction, FlowCounters, FlowKey, FlowState, KernelStat, MAX_SLOT_PACKETS, SNAPSHOT_LEN, SampleHeader,
-    SampleKind, StatBlock, protocol,
+    SampleKind, StatBlock,
 };
 use gateway_core::drained::{Drained, DrainedFlow};
 use gateway_core::row::{EpochId, Interval};
 use gateway_core::units::{BootTime, Mac, WallTime};
-use gateway_ebpf::{Outcome, Packet, Verdict, count_into, fresh, hello_verdict, names_sample, read_packet};
+use gateway_ebpf::{Outcome, Packet, Verdict, count_into, fresh, read_packet, worth};
 use ipnetwork::IpNetwork;
 use std::collections::HashMap;
 
@@ -260,21 +260,18 @@ impl Table {
             }
             Reach::Group => {
                 add_pair(stats, KernelStat::GroupPackets, packets, packet.bytes);
-                worth(bytes, &packet, direction, None)
+                sought(bytes, &packet, direction, None)
             }
             Reach::Gateway => {
                 let counters = flows.entry(packet.key).or_insert_with(|| fresh(boot_ms(frame.at)));
                 count_into(counters, &packet, direction);
                 *is_full |= (counters.up_packets | counters.down_packets) >= MAX_SLOT_PACKETS;
-                worth(bytes, &packet, direction, Some(&mut counters.state))
+                sought(bytes, &packet, direction, Some(&mut counters.state))
             }
         };
         *is_full |= flows.len() >= rules.max_conversations;
         let Some(kind) = kind else { return Ok(Counted { packet: seen, sample: None }) };
-        let sampled = match kind {
-            SampleKind::TLS | SampleKind::HTTP => KernelStat::HellosSampled,
-            _ => KernelStat::NamesSampled,
-        };
+        let sampled = if kind.is_for_names() { KernelStat::NamesSampled } else { KernelStat::HellosSampled };
         stats.add(sampled, 1);
         let snapshot = bytes.get(..SNAPSHOT_LEN).unwrap_or(bytes);
         let header = header(&packet, direction, kind, snapshot, ethernet.wire_len, frame.at);
@@ -310,35 +307,19 @@ fn add_pair(stats: &mut StatBlock, packets_stat: KernelStat, packets: u64, bytes
     }
 }
 
-/// Is this packet's head worth decoding? `state` is the flow's own, if it has any. The kernel's `copy::perhaps`.
-fn worth(
+/// Why this packet's head is worth decoding, if it is. `state` is the flow's own, if it has any; nothing is ever full
+/// here, so it always moves on. The kernel's `copy::perhaps`.
+fn sought(
     bytes: &[u8],
     packet: &Packet,
     direction: Direction,
     state: Option<&mut FlowState>,
 ) -> Option<SampleKind> {
-    if packet.key.protocol != protocol::TCP {
-        return names_sample(packet, direction);
+    let Verdict { kind, state: next } = worth(bytes, packet, direction, state.as_deref().copied())?;
+    if let Some(state) = state {
+        *state = next;
     }
-    let state = state.filter(|state| state.hello_stage != FlowState::HELLO_DONE)?;
-    if direction == Direction::Down || packet.payload_len == 0 {
-        return None;
-    }
-    let verdict = match bytes.get(packet.payload_offset..).and_then(<[u8]>::first_chunk::<6>) {
-        Some(head) => hello_verdict(state.hello_stage, *head, packet.payload_len),
-        None if state.hello_stage > 0 => Verdict::Copy(SampleKind::TLS, state.hello_stage),
-        None => Verdict::Over,
-    };
-    match verdict {
-        Verdict::Over => {
-            state.hello_stage = FlowState::HELLO_DONE;
-            None
-        }
-        Verdict::Copy(kind, next) => {
-            state.hello_stage = next;
-            Some(kind)
-        }
-    }
+    kind
 }
 
 fn header(

@@ -31,6 +31,7 @@ fn taken(ring: &mut SampleRing) -> Vec<ModelSample> {
             key: header.key,
             wire_len: header.wire_len,
             offsets: [header.l3_offset, header.l4_offset, header.payload_offset],
+            segment_len: header.segment_len,
             snapshot: snapshot.to_vec(),
         });
     });
