@@ -3,6 +3,7 @@
 
 use super::conversations::{Ends, OneWay};
 use super::table::Seen;
+use gateway_ebpf::Packet;
 use std::collections::HashMap;
 
 /// How many datagrams whose first fragment was seen are remembered at least, for twice as many at most: each is
@@ -19,7 +20,7 @@ const FRAGMENT: u8 = 44;
 
 /// What the fragments of one datagram have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Datagram {
+pub(super) struct Datagram {
     source: [u8; 16],
     destination: [u8; 16],
     /// Of IPv4; 0 for IPv6, where it is no part of the identity.
@@ -27,20 +28,31 @@ struct Datagram {
     id: u32,
 }
 
-/// Which fragment a packet is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Piece {
-    First(Datagram),
-    Later(Datagram),
-}
-
 /// A fragment's place in its datagram, in bytes of what was fragmented.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Part {
-    piece: Piece,
-    offset: u64,
-    len: u64,
-    is_last: bool,
+pub(super) struct Part {
+    pub(super) datagram: Datagram,
+    pub(super) offset: u64,
+    pub(super) len: u64,
+    pub(super) is_last: bool,
+    /// Where in the frame its piece begins.
+    pub(super) begin: usize,
+    /// In IPv6 a header says that it is a fragment.
+    pub(super) ipv6: Option<FragmentHeader>,
+}
+
+/// Where in the frame a fragment header is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct FragmentHeader {
+    pub(super) header: usize,
+    /// The field of the header before it that names it.
+    pub(super) next_header: usize,
+}
+
+impl Part {
+    pub(super) fn is_first(&self) -> bool {
+        self.offset == 0
+    }
 }
 
 /// A datagram whose first fragment was seen.
@@ -98,36 +110,34 @@ pub(super) struct Fragments {
 impl Fragments {
     /// Where to count a packet whose own header says `ends` and `side`.
     pub(super) fn place(&mut self, seen: &Seen<'_>, (ends, side): (Ends, usize), amount: OneWay) -> Place {
-        let Some(part) = part(seen) else { return Place::Here(ends, side, None) };
-        match part.piece {
-            Piece::First(datagram) => {
-                let mut first = First { ends, side, seen_len: 0, len: None };
-                first.take(part);
-                let waited = self.waiting.remove(&datagram);
-                if let Some(Waiting { seen_len, len, .. }) = waited {
-                    (first.seen_len, first.len) = (first.seen_len.saturating_add(seen_len), len);
-                }
-                self.remember(datagram, first);
-                Place::Here(ends, side, waited.map(|waited| waited.amount))
+        let Some(part) = part(seen.bytes, &seen.sent, &seen.received) else {
+            return Place::Here(ends, side, None);
+        };
+        let datagram = part.datagram;
+        if part.is_first() {
+            let mut first = First { ends, side, seen_len: 0, len: None };
+            first.take(part);
+            let waited = self.waiting.remove(&datagram);
+            if let Some(Waiting { seen_len, len, .. }) = waited {
+                (first.seen_len, first.len) = (first.seen_len.saturating_add(seen_len), len);
             }
-            Piece::Later(datagram) => {
-                let first = self.young.get_mut(&datagram).or_else(|| self.old.get_mut(&datagram));
-                let mut fallback = (ends, side);
-                if let Some(first) = first {
-                    if !first.is_whole() {
-                        first.take(part);
-                        return Place::Here(first.ends, first.side, None);
-                    }
-                    fallback = (first.ends, first.side);
-                }
-                self.wait(datagram, fallback, part, amount);
-                Place::Kept
-            }
+            self.remember(datagram, first);
+            return Place::Here(ends, side, waited.map(|waited| waited.amount));
         }
+        let mut fallback = (ends, side);
+        if let Some(first) = self.young.get_mut(&datagram).or_else(|| self.old.get_mut(&datagram)) {
+            if !first.is_whole() {
+                first.take(part);
+                return Place::Here(first.ends, first.side, None);
+            }
+            fallback = (first.ends, first.side);
+        }
+        self.wait(fallback, part, amount);
+        Place::Kept
     }
 
-    fn wait(&mut self, datagram: Datagram, (ends, side): (Ends, usize), part: Part, amount: OneWay) {
-        let waiting = self.waiting.entry(datagram).or_insert(Waiting {
+    fn wait(&mut self, (ends, side): (Ends, usize), part: Part, amount: OneWay) {
+        let waiting = self.waiting.entry(part.datagram).or_insert(Waiting {
             ends,
             side,
             amount: OneWay { packets: 0, bytes: 0, ..amount },
@@ -159,13 +169,13 @@ impl Fragments {
     }
 }
 
-/// Which fragment this packet is; `None` if it is whole.
-fn part(seen: &Seen<'_>) -> Option<Part> {
-    let (sent, bytes) = (&seen.sent, seen.bytes);
+/// Which fragment a packet is; `None` if it is whole.
+pub(super) fn part(bytes: &[u8], sent: &Packet, received: &Packet) -> Option<Part> {
     let u16_at = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u16::from_be_bytes);
     let u32_at = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u32::from_be_bytes);
-    let (protocol, id, eights, has_more, begin) = if sent.key.is_ipv6() {
-        let header = fragment_header(bytes, sent.l3_offset, sent.l4_offset)?;
+    let ipv6 =
+        if sent.key.is_ipv6() { Some(fragment_header(bytes, sent.l3_offset, sent.l4_offset)?) } else { None };
+    let (protocol, id, eights, has_more, begin) = if let Some(FragmentHeader { header, .. }) = ipv6 {
         let field = u16_at(header + 2)?;
         (0, u32_at(header + 4)?, field >> 3, field & 1 != 0, header + 8)
     } else {
@@ -173,36 +183,29 @@ fn part(seen: &Seen<'_>) -> Option<Part> {
         let id = u32::from(u16_at(sent.l3_offset + 4)?);
         (sent.key.protocol, id, field & 0x1fff, field & 0x2000 != 0, sent.l4_offset)
     };
+    if eights == 0 && !has_more {
+        return None;
+    }
     let datagram = Datagram {
-        source: seen.received.key.peer_addr_bytes(),
+        source: received.key.peer_addr_bytes(),
         destination: sent.key.peer_addr_bytes(),
         protocol,
         id,
     };
-    let piece = match (eights, has_more) {
-        (0, false) => return None,
-        (0, true) => Piece::First(datagram),
-        _ => Piece::Later(datagram),
-    };
     let headers = begin.saturating_sub(sent.l3_offset) as u64;
-    Some(Part {
-        piece,
-        offset: u64::from(eights) * 8,
-        len: sent.bytes.saturating_sub(headers),
-        is_last: !has_more,
-    })
+    let len = sent.bytes.saturating_sub(headers);
+    Some(Part { datagram, offset: u64::from(eights) * 8, len, is_last: !has_more, begin, ipv6 })
 }
 
 /// Where the fragment header is among the extension headers between `l3` and `l4`, which were read once already.
-fn fragment_header(bytes: &[u8], l3: usize, l4: usize) -> Option<usize> {
-    let (mut next, mut at) = (*bytes.get(l3 + 6)?, l3 + IPV6_HEADER_LEN);
-    while at < l4 {
-        if next == FRAGMENT {
-            return Some(at);
+fn fragment_header(bytes: &[u8], l3: usize, l4: usize) -> Option<FragmentHeader> {
+    let (mut next_header, mut header) = (l3 + 6, l3 + IPV6_HEADER_LEN);
+    while header < l4 {
+        if *bytes.get(next_header)? == FRAGMENT {
+            return Some(FragmentHeader { header, next_header });
         }
-        let eights = usize::from(*bytes.get(at + 1)?);
-        next = *bytes.get(at)?;
-        at += (eights + 1) * 8;
+        next_header = header;
+        header += (usize::from(*bytes.get(header + 1)?) + 1) * 8;
     }
     None
 }

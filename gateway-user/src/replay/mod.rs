@@ -5,6 +5,7 @@
 
 pub mod capture;
 pub mod conversations;
+mod defragment;
 mod fragments;
 pub mod keep;
 mod line;

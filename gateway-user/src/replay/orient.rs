@@ -86,6 +86,21 @@ pub(super) struct Orientation {
     pub(super) device: Option<MacAddr>,
 }
 
+impl Orientation {
+    /// The packet as the device's side sees it.
+    pub(super) fn choose(&self, sent: Packet, received: Packet) -> Packet {
+        let mut packet = match self.direction {
+            Direction::Up => sent,
+            Direction::Down => received,
+        };
+        if let Some([a, b, c, d, e, f]) = self.device {
+            packet.key.mac_head = u32::from_ne_bytes([a, b, c, d]);
+            packet.key.mac_tail = u16::from_ne_bytes([e, f]);
+        }
+        packet
+    }
+}
+
 /// Decides on which side the device is, and remembers it.
 pub(super) struct Orienter {
     local: Vec<IpNetwork>,

@@ -246,6 +246,38 @@ fn fragments_of_ipv6_belong_to_their_datagram_too() {
 }
 
 #[test]
+fn an_answer_in_fragments_is_read_when_it_is_whole() {
+    let answer = udp(53, 4000, &dns_answer("in.pieces.example", PEER_V4));
+    let down = |offset: u16, has_more, part: &[u8]| fragment(ROUTER_V4, DEVICE_V4, 7, offset, has_more, part);
+    let (first, second) = (down(0, true, &answer[..24]), down(24, false, &answer[24..]));
+    let question = between(DEVICE_V4, ROUTER_V4, UDP, &udp(4000, 53, &[]));
+    let visit = between(DEVICE_V4, PEER_V4, UDP, &udp(5000, 9, &[]));
+    let dns = format!("192.168.1.20 4000 > 192.168.1.1 53 17 1/28 2/{} -", answer.len() + 40);
+    let named = "192.168.1.20 5000 > 198.51.100.9 9 17 1/28 0/0 in.pieces.example";
+    check(&[question.clone(), first.clone(), second.clone(), visit.clone()], &[&dns, named]);
+    check(&[question.clone(), second.clone(), first.clone(), visit.clone()], &[&dns, named]);
+    // Pieces that overlap are not put together.
+    let overlap = down(16, false, &answer[16..]);
+    let dns = format!("192.168.1.20 4000 > 192.168.1.1 53 17 1/28 2/{} -", answer.len() + 8 + 40);
+    let unnamed = "192.168.1.20 5000 > 198.51.100.9 9 17 1/28 0/0 -";
+    check(&[question, first, overlap, visit], &[&dns, unnamed]);
+}
+
+#[test]
+fn a_request_in_fragments_of_ipv6_is_read_too() {
+    let segment = tcp(5000, 80, ACK, &request("six.pieces.example"));
+    let piece = |offset: usize, end: usize| {
+        let mut frame = fragment_v6(9, offset as u16, end < segment.len(), &segment[offset..end]);
+        frame[14 + 40] = TCP;
+        frame
+    };
+    let frames = [piece(0, 32), piece(32, 56), piece(56, segment.len())];
+    let bytes = segment.len() + 3 * 48;
+    let line = format!("fd00::20 5000 > 2001:db8::9 80 6 3/{bytes} 0/0 six.pieces.example");
+    check(&frames, &[&line]);
+}
+
+#[test]
 fn addresses_of_ipv6_are_told_apart_in_full() {
     // One machine; only the upper halves of its addresses differ.
     let v6 =
