@@ -1,6 +1,7 @@
 use super::*;
 use crate::units::DomainName;
-use crate::wire::quic::samples::{Initial, RFC_CRYPTO_FRAME, RFC_DCID, crypto};
+use crate::wire::quic::samples::{Initial, crypto};
+use crate::wire::quic::tests::{RFC_CRYPTO_FRAME, RFC_DCID};
 use crate::wire::tls::samples::post_quantum;
 use crate::wire::unhex;
 use proptest::prelude::*;

@@ -139,7 +139,8 @@ fn full_number(expected: u64, truncated: u32, pn_len: usize) -> u64 {
 mod tests {
     use super::super::super::unhex;
     use super::super::header::initials;
-    use super::super::samples::{self, Initial, RFC_CRYPTO_FRAME, RFC_DCID};
+    use super::super::samples::{self, Initial};
+    use super::super::tests::{RFC_CRYPTO_FRAME, RFC_DCID};
     use super::*;
 
     fn dcid() -> ConnectionId {

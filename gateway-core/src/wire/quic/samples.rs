@@ -7,22 +7,6 @@ use aes_gcm::{Aes128Gcm, aes::Aes128};
 use hkdf::Hkdf;
 use sha2::Sha256;
 
-/// The connection ID of the examples in RFC 9001 §A and RFC 9369 §A.
-#[cfg(test)]
-pub const RFC_DCID: [u8; 8] = [0x83, 0x94, 0xc8, 0xf0, 0x3e, 0x51, 0x57, 0x08];
-
-/// The CRYPTO frame of the examples' client Initial: a hello to example.com.
-#[cfg(test)]
-pub const RFC_CRYPTO_FRAME: &str = "
-    060040f1010000ed0303ebf8fa56f12939b9584a3896472ec40bb863cfd3e868
-    04fe3a47f06a2b69484c00000413011302010000c000000010000e00000b6578
-    616d706c652e636f6dff01000100000a00080006001d00170018001000070005
-    04616c706e000500050100000000003300260024001d00209370b2c9caa47fba
-    baf4559fedba753de171fa71f50f1ce15d43e994ec74d748002b000302030400
-    0d0010000e0403050306030203080408050806002d00020101001c0002400100
-    3900320408ffffffffffffffff05048000ffff07048000ffff08011001048000
-    75300901100f088394c8f03e51570806048000ffff";
-
 /// An Initial's header, and what its keys come from.
 #[derive(Clone, Copy)]
 pub struct Initial<'a> {
