@@ -366,6 +366,8 @@ impl Pipeline {
         take("hellos_unfinished", &mut self.hellos.unfinished);
         take("quic_unfinished", &mut self.quic.unfinished);
         take("hello_segments_dropped", &mut self.hellos.segments_dropped);
+        take("hellos_contradictory", &mut self.hellos.contradictory);
+        take("openings_unlike", &mut self.hellos.unlike);
         take("conversations_evicted", &mut self.conversations.evicted);
         take("devices_evicted", &mut self.devices.evicted);
         take("aliases_dropped", &mut self.aliases.dropped);

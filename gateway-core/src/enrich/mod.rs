@@ -1,6 +1,8 @@
-//! What a table says of an address: whose network it is in, and in which country. Imports rows and units only;
-//! tables come in as bytes or behind [`Networks`], never as files.
+//! What a table says of an address: whose network it is in, in which country, whether it is a known resolver's.
+//! Imports rows and units only; tables come in as bytes, behind [`Networks`] or as a part of the program, never as
+//! files.
 
+pub mod resolvers;
 pub mod table;
 
 use crate::row::Network;

@@ -8,11 +8,19 @@ use crate::wire::{Reader, WireError, text};
 const CLIENT_HELLO: u8 = 1;
 /// server_name (RFC 6066 §3).
 const SERVER_NAME: u16 = 0;
+/// The only type of name that there is (RFC 6066 §3).
+const HOST_NAME: u8 = 0;
 /// application_layer_protocol_negotiation (RFC 7301 §3.1).
 const ALPN: u16 = 16;
-/// encrypted_client_hello (RFC 9849). Browsers send one filled with noise as well, to keep servers used to it,
-/// and from outside the two look the same: with it, the name is the outer one.
-const ECH: u16 = 0xfe0d;
+/// encrypted_client_hello (RFC 9849), and before it the numbers of its drafts 8 to 12. Browsers send one filled with
+/// noise as well, to keep servers used to it, and from outside the two look the same: with it, the name is the outer
+/// one.
+const ECH: core::ops::RangeInclusive<u16> = 0xfe08..=0xfe0d;
+/// encrypted_server_name, as drafts 1 to 6 of the same had it.
+const ESNI: u16 = 0xffce;
+/// The most bytes that a ClientHello can have: each of its parts as long as its length can say
+/// (RFC 8446 §4.1.2), which is 2 + 32 + 33 + 65 538 + 256 + 65 537.
+const MAX_HELLO_LEN: u32 = 131_398;
 /// The longest session id (RFC 8446 §4.1.2).
 const MAX_SESSION_ID_LEN: u8 = 32;
 
@@ -51,6 +59,9 @@ fn read_message(message: &[u8], hello: &mut ClientHello) -> Result<(), WireError
         return Err(WireError::Malformed { field: "tls.handshake_type", found: u64::from(kind) });
     }
     let len = reader.u24("tls.handshake_len")?;
+    if len > MAX_HELLO_LEN {
+        return Err(WireError::Malformed { field: "tls.handshake_len", found: u64::from(len) });
+    }
     let mut body = reader.part("tls.client_hello", usize::try_from(len).unwrap_or(usize::MAX))?;
     body.u16("tls.legacy_version")?;
     body.array::<32>("tls.random")?;
@@ -71,27 +82,47 @@ fn read_message(message: &[u8], hello: &mut ClientHello) -> Result<(), WireError
     }
     let extensions_len = body.u16("tls.extensions_len")?;
     let mut extensions = body.part("tls.extensions", usize::from(extensions_len))?;
+    let mut has_server_name = false;
     while !extensions.is_finished() {
         let kind = extensions.u16("tls.extension_type")?;
         let len = extensions.u16("tls.extension_len")?;
         let mut content = extensions.part("tls.extension", usize::from(len))?;
         match kind {
-            SERVER_NAME => hello.server_name = read_server_name(&mut content)?,
+            // Two of them are refused by servers (RFC 8446 §4.2): whom do they name?
+            SERVER_NAME if has_server_name => {
+                return Err(WireError::Malformed { field: "tls.server_name", found: 2 });
+            }
+            SERVER_NAME => {
+                has_server_name = true;
+                hello.server_name = read_server_name(&mut content)?;
+            }
             ALPN => hello.alpn = read_alpn(&mut content)?,
-            ECH => hello.has_ech = true,
+            ESNI => hello.has_ech = true,
+            kind if ECH.contains(&kind) => hello.has_ech = true,
             _ => {}
         }
     }
     Ok(())
 }
 
+/// The one host name of the list (RFC 6066 §3: not more than one of a type).
 fn read_server_name(content: &mut Reader<'_>) -> Result<Option<DomainName>, WireError> {
     let len = content.u16("tls.server_name_list_len")?;
     let mut list = content.part("tls.server_name_list", usize::from(len))?;
-    let kind = list.u8("tls.server_name_type")?;
-    let len = list.u16("tls.server_name_len")?;
-    let name = list.bytes("tls.server_name", usize::from(len))?;
-    Ok(if kind == 0 { text::host_name(name) } else { None })
+    let mut found: Option<&[u8]> = None;
+    while !list.is_finished() {
+        let kind = list.u8("tls.server_name_type")?;
+        let len = list.u16("tls.server_name_len")?;
+        let name = list.bytes("tls.server_name", usize::from(len))?;
+        // How long a name of another type is, nobody has laid down.
+        if kind != HOST_NAME {
+            break;
+        }
+        if found.replace(name).is_some() {
+            return Err(WireError::Malformed { field: "tls.server_name", found: 2 });
+        }
+    }
+    Ok(found.and_then(text::host_name))
 }
 
 fn read_alpn(content: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, WireError> {
@@ -108,6 +139,7 @@ fn read_alpn(content: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, WireError> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::super::super::unhex;
+    use super::super::looks_like_hello;
     use super::*;
     use proptest::prelude::*;
 
@@ -209,6 +241,8 @@ pub(crate) mod tests {
         };
         malformed(b"GET / HTTP/1.1\r\n", "tls.content_type");
         malformed(&[22, 2, 0, 0, 1, 1], "tls.record_version");
+        malformed(&[22, 3, 5, 0, 1, 1], "tls.record_version");
+        malformed(&[22, 3, 1, 0, 4, 1, 2, 1, 71], "tls.handshake_len");
         malformed(&[22, 3, 1, 0, 0], "tls.record_len");
         malformed(&[22, 3, 1, 0, 1, 2], "tls.handshake_type");
         let mut lying = openssl();
@@ -219,6 +253,65 @@ pub(crate) mod tests {
             lying.windows(4).position(|w| w == [0x00, 0x20, 0x00, 0x1e]).expect("the server name's length");
         lying[at + 3] = 0x1f;
         malformed(&lying, "tls.server_name_list");
+    }
+
+    /// A hello with these extensions.
+    fn with_extensions(extensions: &[(u16, &[u8])]) -> Vec<u8> {
+        let mut body = vec![3, 3];
+        body.extend([0x5a; 32]);
+        body.extend([0, 0, 2, 0x13, 0x01, 1, 0]);
+        let len: usize = extensions.iter().map(|(_, content)| content.len() + 4).sum();
+        body.extend(u16::try_from(len).expect("short").to_be_bytes());
+        for (kind, content) in extensions {
+            body.extend(kind.to_be_bytes());
+            body.extend(u16::try_from(content.len()).expect("short").to_be_bytes());
+            body.extend(*content);
+        }
+        message(&body)
+    }
+
+    #[test]
+    fn two_server_names_name_nobody() {
+        let name: &[u8] = b"\0\x0c\0\0\x09a.example";
+        let two: &[u8] = b"\0\x18\0\0\x09a.example\0\0\x09b.example";
+        let (hello, ended) = read(&with_extensions(&[(SERVER_NAME, name)]));
+        assert_eq!((hello.server_name, ended), (DomainName::parse("a.example"), Ok(())));
+        let refused = Err(WireError::Malformed { field: "tls.server_name", found: 2 });
+        assert_eq!(read(&with_extensions(&[(SERVER_NAME, two)])).1, refused);
+        assert_eq!(read(&with_extensions(&[(SERVER_NAME, name), (SERVER_NAME, name)])).1, refused);
+        let other: &[u8] = b"\0\x0f\0\0\x09a.example\x07\0\0";
+        let (hello, ended) = read(&with_extensions(&[(SERVER_NAME, other)]));
+        assert_eq!((hello.server_name, ended), (DomainName::parse("a.example"), Ok(())));
+    }
+
+    #[test]
+    fn an_encrypted_name_is_seen_in_all_its_drafts() {
+        for (kind, expected) in [
+            (0xfe0d, true),
+            (0xfe08, true),
+            (0xffce, true),
+            (0xfe07, false),
+            (0xfe0e, false),
+            (0xffcd, false),
+        ] {
+            let (hello, ended) = read(&with_extensions(&[(kind, &[0; 9])]));
+            assert_eq!((hello.has_ech, ended), (expected, Ok(())), "{kind:#x}");
+        }
+    }
+
+    #[test]
+    fn six_bytes_tell_a_hello() {
+        let hello = openssl();
+        for len in 0..20 {
+            assert_eq!(looks_like_hello(&hello[..len]), len >= 6);
+        }
+        for version in 0..=5 {
+            assert_eq!(looks_like_hello(&[22, 3, version, 2, 0, 1]), version <= 4);
+        }
+        // SSL 2.0's hello, a server's hello, encrypted data.
+        for other in [[0x80, 0x2e, 1, 3, 1, 0], [22, 3, 1, 2, 0, 2], [23, 3, 3, 2, 0, 1]] {
+            assert!(!looks_like_hello(&other), "{other:?}");
+        }
     }
 
     proptest! {

@@ -7,13 +7,12 @@ const HANDSHAKE: u8 = 22;
 /// The most bytes of plain text in one record.
 const MAX_RECORD_LEN: u16 = 1 << 14;
 
-/// Do these bytes begin like the record of a ClientHello, as far as they go?
+/// Do these bytes begin with the record of a ClientHello? Six bytes tell: with fewer, nothing is known. The version
+/// may be that of SSL 3.0 to TLS 1.3, whatever is then agreed on (RFC 8446 §5.1 and Appendix D.1). The hello of
+/// SSL 2.0 (RFC 5246 Appendix E.2), which can name nobody, does not begin like this.
 #[must_use]
 pub fn looks_like_hello(stream: &[u8]) -> bool {
-    let [kind, major, _, _, _, message, ..] = stream else {
-        return matches!(stream, [HANDSHAKE] | [HANDSHAKE, 3, ..]);
-    };
-    (*kind, *major, *message) == (HANDSHAKE, 3, 1)
+    matches!(stream, [HANDSHAKE, 3, 0..=4, _, _, 1, ..])
 }
 
 /// The bytes of the first handshake message, joined from as many records as it takes; all there are, if it is
@@ -44,7 +43,7 @@ fn read_header(reader: &mut Reader<'_>) -> Result<u16, WireError> {
         return Err(WireError::Malformed { field: "tls.content_type", found: u64::from(kind) });
     }
     let version = reader.u16("tls.record_version")?;
-    if version >> 8 != 3 {
+    if !(0x0300..=0x0304).contains(&version) {
         return Err(WireError::Malformed { field: "tls.record_version", found: u64::from(version) });
     }
     let len = reader.u16("tls.record_len")?;
