@@ -94,7 +94,11 @@ pub fn told(flow: &FlowKey, opened: u8, beginning: Beginning, names: &NamesBook)
         // What was under way may have been asked for before anybody looked.
         Asked::Nothing if matches!(beginning, Beginning::Before(_)) => Told::default(),
         Asked::Nothing => Told { marks: Marks::UNCOVERED, ..Told::default() },
-        Asked::Undecided => Told { marks: Marks::COVERED.with(Marks::UNDECIDED), ..Told::default() },
+        Asked::Undecided => undecided(),
+        // What was under way may have begun before the last of them was asked for.
+        Asked::Vouched(vouched) if vouched.has_rivals && matches!(beginning, Beginning::Before(_)) => {
+            undecided()
+        }
         Asked::Vouched(vouched) => {
             let mut marks = Marks::COVERED;
             if vouched.has_rivals {
@@ -109,6 +113,10 @@ pub fn told(flow: &FlowKey, opened: u8, beginning: Beginning, names: &NamesBook)
             Told { name: Some(vouched.name.clone()), marks, answer_secs }
         }
     }
+}
+
+fn undecided() -> Told {
+    Told { marks: Marks::COVERED.with(Marks::UNDECIDED), ..Told::default() }
 }
 
 /// The conversation's attribution: what the device said in it between `since` and `until`, else the name that the
@@ -207,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn the_name_before_the_beginning_and_no_rival() {
+    fn the_name_asked_for_last_before_the_beginning() {
         let answers = [("before.example", BASE + SECOND), ("after.example", BASE + 9 * SECOND)];
         let tcp = flow(protocol::TCP, FlowState::OPENED_BY_DEVICE, Some(BASE + 5 * SECOND));
         check(tcp, &answers, Some("before.example"));
         check(flow(protocol::UDP, 0, Some(BASE + 5 * SECOND)), &answers, Some("before.example"));
-        check(flow(protocol::UDP, 0, Some(BASE + 10 * SECOND)), &answers, None);
+        check(flow(protocol::UDP, 0, Some(BASE + 10 * SECOND)), &answers, Some("after.example"));
         // A ping after a fetch, which asks for the name again.
         let same = [("ya.example", BASE + SECOND), ("ya.example", BASE + 9 * SECOND)];
         check(flow(protocol::ICMP, 0, Some(BASE + 10 * SECOND)), &same, Some("ya.example"));
@@ -233,6 +241,33 @@ mod tests {
         let tcp = flow(protocol::TCP, 0, Some(BASE + 5 * SECOND));
         check(tcp, &[("later.example", BASE + SECOND)], None);
         check(tcp, &[("earlier.example", BASE - SECOND)], Some("earlier.example"));
+    }
+
+    #[test]
+    fn what_must_be_said_with_a_name() {
+        let tcp = flow(protocol::TCP, FlowState::OPENED_BY_DEVICE, Some(BASE + 5 * SECOND));
+        let told_of = |flow: &DrainedFlow, answers: &[(&str, u64)]| {
+            let told = told(&flow.key, flow.opened, Beginning::of(flow, &interval()), &book(answers));
+            (told.name.map(|name| name.to_string()), told.marks, told.answer_secs)
+        };
+        let old = ("old.example", BASE - 3600 * SECOND);
+        let a = || Some("a.example".to_owned());
+        let covered = Marks::COVERED;
+        assert_eq!(told_of(&tcp, &[("a.example", BASE)]), (a(), covered, Some(5)));
+        assert_eq!(told_of(&tcp, &[old]).1, covered.with(Marks::STRETCHED), "an hour and five seconds");
+        assert_eq!(
+            told_of(&tcp, &[old, ("a.example", BASE)]),
+            (a(), covered.with(Marks::HAS_RIVALS), Some(5))
+        );
+        let at_once = [("b.example", BASE + 3 * SECOND), ("a.example", BASE + 4 * SECOND)];
+        let undecided = (None, covered.with(Marks::UNDECIDED), None);
+        assert_eq!(told_of(&tcp, &at_once), undecided, "one second apart, one second ago");
+        assert_eq!(told_of(&tcp, &[]), (None, Marks::UNCOVERED, None));
+        let under_way = flow(protocol::TCP, 0, Some(BASE + 5 * SECOND));
+        let long_ago = [old, ("a.example", BASE - 10 * SECOND)];
+        assert_eq!(told_of(&under_way, &long_ago), undecided, "it may have begun between the two");
+        assert_eq!(told_of(&under_way, &long_ago[1..]), (a(), covered, Some(10)));
+        assert_eq!(told_of(&under_way, &[]), (None, Marks::NONE, None));
     }
 
     #[test]

@@ -7,12 +7,13 @@
 use crate::application::Application;
 use crate::attribute::{self, Attribution, Beginning};
 use crate::books::{
-    AliasesBook, Conversation, ConversationsBook, DevicesBook, HellosBook, NamesBook, QuicBook, SaidBook,
+    AliasesBook, Conversation, ConversationsBook, DevicesBook, DnsStreamsBook, HellosBook, NamesBook,
+    QuestionsBook, QuicBook, SaidBook, Verdict,
 };
-use crate::decode::{Stop, decode};
+use crate::decode::{Stop, decode, dns_message};
 use crate::drained::{Drained, DrainedFlow};
 use crate::enrich::Networks;
-use crate::fact::Fact;
+use crate::fact::{Asker, Fact};
 use crate::ledger::Ledger;
 use crate::recognise;
 use crate::row::{
@@ -42,6 +43,8 @@ pub struct PipelineConfig {
 #[derive(Clone, Debug, Default)]
 pub struct Pipeline {
     config: PipelineConfig,
+    questions: QuestionsBook,
+    dns_streams: DnsStreamsBook,
     names: NamesBook,
     hellos: HellosBook,
     quic: QuicBook,
@@ -116,6 +119,10 @@ impl Pipeline {
     pub fn handle_sample(&mut self, header: &SampleHeader, snapshot: &[u8]) {
         let decoded = decode(header, snapshot, &self.config.local);
         let learned = decoded.and_then(|fact| fact.map_or(Ok(()), |fact| self.learn(fact)));
+        self.count_stop(learned);
+    }
+
+    fn count_stop(&mut self, learned: Result<(), Stop>) {
         if let Err(stop) = learned {
             let count = self.stops.entry(stop).or_default();
             *count = count.saturating_add(1);
@@ -124,9 +131,22 @@ impl Pipeline {
 
     fn learn(&mut self, fact: Fact<'_>) -> Result<(), Stop> {
         match fact {
-            Fact::NameAnswered { asker, at, answered } => {
+            Fact::NameAsked { flow, at, id, question } => self.questions.ask(flow, at, id, question),
+            Fact::NameAnswered { flow, at, id, question, answered } => {
+                let verdict = self.questions.hear(flow, at, (id, &question), answered.as_ref().ok());
+                if verdict != Verdict::Believed {
+                    return Ok(()); // The book counts what is not believed.
+                }
+                let (asker, answered) = (Asker::of(&flow), answered?);
                 self.names.learn(asker, at, &answered);
                 self.aliases.learn(asker.device, &answered);
+            }
+            Fact::DnsSegment(segment) => {
+                for message in self.dns_streams.learn(&segment) {
+                    let decoded = dns_message(segment.flow, segment.is_up, segment.at, &message);
+                    let learned = decoded.and_then(|fact| fact.map_or(Ok(()), |fact| self.learn(fact)));
+                    self.count_stop(learned);
+                }
             }
             Fact::OpeningSegment { flow, at, seq, payload } => {
                 let said = self.hellos.learn_segment(flow, at, seq, payload)?;
@@ -200,6 +220,8 @@ impl Pipeline {
         self.awaiting = Some(Awaiting { epoch: epoch.clone(), interval, flows: silent });
         let mut ledger = Ledger::of(&stats);
         ledger.add_volume("excluded", excluded);
+        self.questions.give_up(interval.ended_boot);
+        self.dns_streams.give_up(interval.ended_boot);
         self.hellos.give_up(interval.ended_boot);
         self.quic.give_up(interval.ended_boot);
         self.count_own_losses(&mut ledger);
@@ -360,6 +382,10 @@ impl Pipeline {
             ledger.count(stop.counter(), count);
         }
         let mut take = |counter, count: &mut u64| ledger.count(counter, core::mem::take(count));
+        take("answers_unasked", &mut self.questions.unasked);
+        take("answers_differing", &mut self.questions.differing);
+        take("questions_evicted", &mut self.questions.evicted);
+        take("dns_stream_gaps", &mut self.dns_streams.gaps);
         take("names_evicted", &mut self.names.evicted);
         take("names_ambiguous", &mut self.names_ambiguous);
         take("hellos_evicted", &mut self.said.evicted);
