@@ -25,6 +25,16 @@ pub struct Attribution {
     pub answer_secs: Option<u32>,
 }
 
+impl Attribution {
+    /// By what the conversation said of itself, and nothing else.
+    #[must_use]
+    pub fn by_itself(said: &Said) -> Self {
+        let Said { name, evidence, is_outer, application, at: _ } = said.clone();
+        let marks = if is_outer { Marks::OUTER_NAME } else { Marks::NONE };
+        Self { name, evidence, marks, application, answer_secs: None }
+    }
+}
+
 /// When a conversation began, as well as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Beginning {
@@ -121,16 +131,10 @@ pub fn attribute(
     let said = said.get(flow).filter(|said| since <= said.at && said.at <= until);
     let spoken = said.map_or(Application::Unknown, |said| said.application);
     let mut attribution = match said {
-        Some(Said { name: Some(name), evidence, is_outer, .. }) => {
+        Some(said) if said.name.is_some() => {
             let coverage = [Marks::COVERED, Marks::UNCOVERED].into_iter().find(|mark| told.marks.has(*mark));
-            let outer = if *is_outer { Marks::OUTER_NAME } else { Marks::NONE };
-            Attribution {
-                name: Some(name.clone()),
-                evidence: *evidence,
-                marks: coverage.unwrap_or_default().with(outer),
-                application: spoken,
-                answer_secs: None,
-            }
+            let by_itself = Attribution::by_itself(said);
+            Attribution { marks: coverage.unwrap_or_default().with(by_itself.marks), ..by_itself }
         }
         _ => Attribution {
             name: told.name.clone(),

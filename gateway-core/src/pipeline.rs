@@ -56,6 +56,8 @@ pub struct Pipeline {
     awaiting: Option<Awaiting>,
     not_awaited: u64,
     names_ambiguous: u64,
+    /// What each conversation was attributed since the last [`Pipeline::take_attributed`]; `None` if nobody asks.
+    attributed: Option<Vec<(FlowKey, Attribution)>>,
 }
 
 /// The conversations of one interval that have not said who they are for.
@@ -92,6 +94,19 @@ impl Pipeline {
     #[must_use]
     pub fn new(config: PipelineConfig) -> Self {
         Self { config, ..Self::default() }
+    }
+
+    /// From now on [`Pipeline::take_attributed`] has what each conversation was attributed, one by one: for a replay,
+    /// which lists them. Rows sum conversations up, and a daemon has no use for more.
+    pub fn keep_attributed(&mut self) {
+        self.attributed.get_or_insert_default();
+    }
+
+    /// What was attributed since the last call: a conversation with every host that it named, then once for each
+    /// interval that it had packets in, and late names. Call it after every drain, for nothing else bounds it. Empty without
+    /// [`Pipeline::keep_attributed`], and without the conversations that are not in any row.
+    pub fn take_attributed(&mut self) -> Vec<(FlowKey, Attribution)> {
+        self.attributed.as_mut().map(core::mem::take).unwrap_or_default()
     }
 
     /// From now on these peers stay in the house. The gateway's own addresses change while it runs.
@@ -155,6 +170,10 @@ impl Pipeline {
     fn enter_said(&mut self, flow: FlowKey, said: Option<Said>) -> Result<(), Stop> {
         let Some(said) = said else { return Ok(()) };
         let is_nameless = said.name.is_none();
+        // At once: ports may be used again, and connections for another host, before the interval ends.
+        if let Some(attributed) = self.attributed.as_mut().filter(|_| !is_nameless) {
+            attributed.push((flow, Attribution::by_itself(&said)));
+        }
         self.said.enter(flow, said);
         if is_nameless { Err(Stop::Nameless) } else { Ok(()) }
     }
@@ -251,6 +270,9 @@ impl Pipeline {
         };
         let said = (said_since, interval.ended_boot);
         let attribution = attribute::attribute(&flow.key, said, &told, &self.said);
+        if let Some(attributed) = &mut self.attributed {
+            attributed.push((flow.key, attribution.clone()));
+        }
         self.said.touch(&flow.key);
         let last_seen = interval.ended_boot;
         let conversation = Conversation { opened, told: told.clone(), said_since, last_seen };
@@ -337,12 +359,15 @@ impl Pipeline {
                 _ => told,
             };
             let found = attribute::attribute(&flow, (said_since, until), &told, &self.said);
+            if found.evidence <= row.evidence {
+                continue;
+            }
+            if let Some(attributed) = &mut self.attributed {
+                attributed.push((flow, found.clone()));
+            }
             let Attribution { name: Some(name), evidence, marks, application, answer_secs: _ } = found else {
                 continue;
             };
-            if evidence <= row.evidence {
-                continue;
-            }
             if evidence == Evidence::Dns {
                 self.conversations.tell(&flow, &told);
             }

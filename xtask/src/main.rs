@@ -1,6 +1,7 @@
 //! `cargo xtask`: builds, tests and tries Telltale; ships nothing. One file per command.
 
 mod bench;
+mod corpus;
 mod demo;
 mod ebpf;
 mod fuzz;
@@ -26,6 +27,8 @@ struct CommandLine {
 enum Command {
     /// Measures what counting costs; ratios count, nanoseconds are this machine's
     Bench(bench::Arguments),
+    /// Scores replays of captures whose truth is known, in the folder that TELLTALE_CORPUS names
+    Corpus,
     /// Shows Telltale at work: an evening in a household of network namespaces, and the summary of it (root)
     Demo(demo::Arguments),
     /// Builds the household of network namespaces and holds it until Ctrl-C (root)
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     let done = match command {
         Command::Test(arguments) => return test::run(&arguments),
+        Command::Corpus => return corpus::run(),
         Command::Tidy => {
             let is_tidy = tidy::run(&mut std::io::stdout())?;
             return Ok(if is_tidy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
