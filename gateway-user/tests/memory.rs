@@ -264,7 +264,6 @@ fn answers_are_bounded_by_number_and_age() {
 }
 
 #[test]
-#[ignore = "until the book of names hands out what is new"]
 fn what_was_told_of_excluded_networks_is_not_kept() {
     let kept = |excluded: &str| {
         let mut gateway = Gateway::new();
@@ -280,7 +279,6 @@ fn what_was_told_of_excluded_networks_is_not_kept() {
 }
 
 #[test]
-#[ignore = "until the book of names hands out what is new"]
 fn a_kill_between_an_answer_and_the_connection_keeps_the_name() {
     let mut gateway = Gateway::new();
     for (header, bytes) in wire::question_and_answer(at(1, 10), "asked.example", 300) {
