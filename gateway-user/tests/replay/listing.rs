@@ -75,7 +75,7 @@ fn between(from: Ipv4Addr, to: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8
 fn fragment(from: Ipv4Addr, to: Ipv4Addr, id: u16, offset: u16, has_more: bool, part: &[u8]) -> Vec<u8> {
     let mut packet = ipv4(from, to, UDP, part);
     packet[4..6].copy_from_slice(&id.to_be_bytes());
-    let field = offset / 8 | if has_more { 0x2000 } else { 0 };
+    let field = (offset / 8) | if has_more { 0x2000 } else { 0 };
     packet[6..8].copy_from_slice(&field.to_be_bytes());
     ethernet(GATEWAY, DEVICE, 0x0800, &packet)
 }
@@ -88,9 +88,27 @@ fn fragment_v6(id: u32, offset: u16, has_more: bool, part: &[u8]) -> Vec<u8> {
     ethernet(GATEWAY, DEVICE, 0x86dd, &ipv6(DEVICE_V6, PEER_V6, 44, &payload))
 }
 
+/// A segment with this sequence number.
+fn tcp_at(seq: u32, source: u16, destination: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut segment = tcp(source, destination, flags, payload);
+    segment[4..8].copy_from_slice(&seq.to_be_bytes());
+    segment
+}
+
 /// A request with this host.
 fn request(host: &str) -> Vec<u8> {
     format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").into_bytes()
+}
+
+/// The question that [`dns_answer`] answers.
+fn dns_question(name: &str) -> Vec<u8> {
+    let mut message = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        message.push(label.len() as u8);
+        message.extend(label.bytes());
+    }
+    message.extend([0, 0, 1, 0, 1]);
+    message
 }
 
 /// An answer of the DNS for one IPv4 address.
@@ -154,7 +172,7 @@ fn ends_that_are_both_local_or_both_foreign_are_named_too() {
     let foreign = Ipv4Addr::new(203, 0, 113, 5);
     for (a, b) in [(DEVICE_V4, ROUTER_V4), (foreign, PEER_V4)] {
         let frames = [
-            between(a, ROUTER_V4, UDP, &udp(4000, 53, &[])),
+            between(a, ROUTER_V4, UDP, &udp(4000, 53, &dns_question("by.dns.example"))),
             ethernet(
                 DEVICE,
                 GATEWAY,
@@ -166,8 +184,9 @@ fn ends_that_are_both_local_or_both_foreign_are_named_too() {
             between(a, b, TCP, &tcp(5001, 80, ACK, &request("by.itself.example"))),
         ];
         let dns = dns_answer("by.dns.example", b).len() + 28;
+        let asked = dns_question("by.dns.example").len() + 28;
         let expected = [
-            format!("{a} 4000 > 192.168.1.1 53 17 1/28 1/{dns} -"),
+            format!("{a} 4000 > 192.168.1.1 53 17 1/{asked} 1/{dns} -"),
             format!("{a} 5000 > {b} 9 17 1/32 0/0 by.dns.example"),
             format!("{a} 5001 > {b} 80 6 2/123 0/0 by.itself.example"),
         ];
@@ -250,15 +269,18 @@ fn an_answer_in_fragments_is_read_when_it_is_whole() {
     let answer = udp(53, 4000, &dns_answer("in.pieces.example", PEER_V4));
     let down = |offset: u16, has_more, part: &[u8]| fragment(ROUTER_V4, DEVICE_V4, 7, offset, has_more, part);
     let (first, second) = (down(0, true, &answer[..24]), down(24, false, &answer[24..]));
-    let question = between(DEVICE_V4, ROUTER_V4, UDP, &udp(4000, 53, &[]));
+    let asked = dns_question("in.pieces.example");
+    let question = between(DEVICE_V4, ROUTER_V4, UDP, &udp(4000, 53, &asked));
     let visit = between(DEVICE_V4, PEER_V4, UDP, &udp(5000, 9, &[]));
-    let dns = format!("192.168.1.20 4000 > 192.168.1.1 53 17 1/28 2/{} -", answer.len() + 40);
+    let dns =
+        format!("192.168.1.20 4000 > 192.168.1.1 53 17 1/{} 2/{} -", asked.len() + 28, answer.len() + 40);
     let named = "192.168.1.20 5000 > 198.51.100.9 9 17 1/28 0/0 in.pieces.example";
     check(&[question.clone(), first.clone(), second.clone(), visit.clone()], &[&dns, named]);
     check(&[question.clone(), second.clone(), first.clone(), visit.clone()], &[&dns, named]);
     // Pieces that overlap are not put together.
     let overlap = down(16, false, &answer[16..]);
-    let dns = format!("192.168.1.20 4000 > 192.168.1.1 53 17 1/28 2/{} -", answer.len() + 8 + 40);
+    let dns =
+        format!("192.168.1.20 4000 > 192.168.1.1 53 17 1/{} 2/{} -", asked.len() + 28, answer.len() + 8 + 40);
     let unnamed = "192.168.1.20 5000 > 198.51.100.9 9 17 1/28 0/0 -";
     check(&[question, first, overlap, visit], &[&dns, unnamed]);
 }
@@ -292,13 +314,14 @@ fn addresses_of_ipv6_are_told_apart_in_full() {
 #[test]
 fn ports_used_again_are_one_line_with_all_names() {
     let (a, b) = (DEVICE_V4, PEER_V4);
-    let connect = |host: &str| {
+    let connect = |host: &str, seq: u32| {
         [
-            between(a, b, TCP, &tcp(5000, 80, SYN, &[])),
-            between(a, b, TCP, &tcp(5000, 80, ACK, &request(host))),
+            between(a, b, TCP, &tcp_at(seq, 5000, 80, SYN, &[])),
+            between(a, b, TCP, &tcp_at(seq + 1, 5000, 80, ACK, &request(host))),
         ]
     };
-    let frames = [connect("one.example"), connect("two.example"), connect("one.example")].concat();
+    let frames =
+        [connect("one.example", 7), connect("two.example", 70_000), connect("one.example", 900)].concat();
     let lines = list(&a_second_each(&frames));
     assert_eq!(in_short(&lines), ["192.168.1.20 5000 > 198.51.100.9 80 6 6/351 0/0 one.example"]);
     let flow: serde_json::Value = serde_json::from_str(&lines).unwrap();
