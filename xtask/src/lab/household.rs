@@ -8,7 +8,7 @@ use crate::tool;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -41,13 +41,15 @@ pub struct HouseholdOptions {
     pub xtask: PathBuf,
     /// Largest packet on every link, bytes.
     pub mtu: u32,
+    /// More names for the "Internet" to know, each with an address that the "Internet" then has.
+    pub hosts: Vec<(String, IpAddr)>,
 }
 
 impl HouseholdOptions {
     /// A household with Ethernet's usual packets.
     #[must_use]
     pub fn new(xtask: impl AsRef<Path>) -> Self {
-        Self { xtask: xtask.as_ref().to_owned(), mtu: 1500 }
+        Self { xtask: xtask.as_ref().to_owned(), mtu: 1500, hosts: Vec::new() }
     }
 }
 
@@ -86,10 +88,10 @@ impl Household {
         make_namespaces(&run, [&gateway, &access_point, &internet])?;
         ip_batch(&link_batch(&run, options.mtu)).context("lay the household's cables")?;
         access_point.ip(&access_point_batch(options.mtu))?;
-        internet.ip(&format!("{}{}", internet::address_batch(), internet_uplink_batch()))?;
+        internet.ip(&format!("{}{}", internet::address_batch(&options.hosts), internet_uplink_batch()))?;
         gateway.ip(&gateway_batch(options.mtu))?;
         let devices = std::thread::scope(|scope| {
-            let web = scope.spawn(|| internet::start(&run, &internet));
+            let web = scope.spawn(|| internet::start(&run, &internet, &options.hosts));
             gateway::start(&run, &gateway)?;
             let joins = DEVICES.map(|spec| {
                 scope.spawn({

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -102,8 +102,8 @@ pub const WEB_SERVER_PORTS: [u16; 2] = [80, 443];
 /// Files that the web server offers, in KiB; their names are `/page-N.bin`, and anything else is `/page-64.bin`.
 pub(crate) const PAGE_KIB: [usize; 4] = [8, 64, 400, 4096];
 
-/// `ip` commands that give the "Internet" its addresses.
-pub(crate) fn address_batch() -> String {
+/// `ip` commands that give the "Internet" its addresses, those of `hosts` too.
+pub(crate) fn address_batch(hosts: &[(String, IpAddr)]) -> String {
     let mut v4: BTreeSet<&str> = NAMELESS.into();
     let mut v6 = BTreeSet::new();
     for site in &SITES {
@@ -117,15 +117,19 @@ pub(crate) fn address_batch() -> String {
     for addr in v6.into_iter().map(str::to_owned).chain([TRAFFIC_SERVER_V6.to_string()]) {
         let _ = writeln!(batch, "address add {addr}/128 dev lo nodad");
     }
+    for addr in hosts.iter().map(|(_, addr)| addr).collect::<BTreeSet<_>>() {
+        let rest = if addr.is_ipv4() { "/32 dev lo" } else { "/128 dev lo nodad" };
+        let _ = writeln!(batch, "address add {addr}{rest}");
+    }
     let _ = writeln!(batch, "route add blackhole {BLACKHOLE_V4}/25\nroute add blackhole {BLACKHOLE_V6}/64");
     batch
 }
 
 /// Starts the DNS and the web server; both answer when this returns.
-pub(crate) fn start(run: &Run, internet: &Namespace) -> Result<()> {
+pub(crate) fn start(run: &Run, internet: &Namespace, hosts: &[(String, IpAddr)]) -> Result<()> {
     let directory = run.directory();
     std::thread::scope(|scope| {
-        let dns = scope.spawn(|| start_dns(&directory, internet));
+        let dns = scope.spawn(|| start_dns(&directory, internet, hosts));
         start_web(&directory, internet)?;
         dns.join().map_err(|_| anyhow::anyhow!("the thread that starts the DNS server panicked"))?
     })
@@ -157,7 +161,7 @@ fn tempfile_for_messages() -> Result<fs::File> {
     Ok(fs::File::from(fd))
 }
 
-fn start_dns(directory: &Path, internet: &Namespace) -> Result<()> {
+fn start_dns(directory: &Path, internet: &Namespace, hosts: &[(String, IpAddr)]) -> Result<()> {
     let config = directory.join("internet-dnsmasq.conf");
     let mut text = format!(
         "listen-address={RESOLVER_V4},8.8.4.4,1.1.1.1\nbind-interfaces\nuser=root\nno-hosts\nno-resolv\n\
@@ -167,6 +171,9 @@ fn start_dns(directory: &Path, internet: &Namespace) -> Result<()> {
     );
     for site in &SITES {
         text.push_str(&dns_records(site));
+    }
+    for (name, addr) in hosts {
+        let _ = writeln!(text, "host-record={name},{addr}");
     }
     fs::write(&config, text).with_context(|| format!("write {}", config.display()))?;
     start_daemon(internet, tool::command("dnsmasq", ["-C"]).arg(&config))
@@ -274,7 +281,7 @@ mod tests {
             assert!(site.v6.iter().all(|a| a.parse::<Ipv6Addr>().is_ok()), "{}", site.name);
         }
         assert!(NAMELESS.iter().all(|a| a.parse::<Ipv4Addr>().is_ok()));
-        let batch = address_batch();
+        let batch = address_batch(&[]);
         assert_eq!(batch.matches(" 104.17.24.14/32 ").count(), 1, "an address given twice is refused");
     }
 }
