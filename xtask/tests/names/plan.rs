@@ -216,17 +216,19 @@ pub fn plan(first: u32, count: u32) -> Vec<Planned> {
 
 /// The same of chosen kinds.
 pub fn plan_of(turns: &[Kind], first: u32, count: u32) -> Vec<Planned> {
-    let mut plan = Vec::new();
+    let (mut plan, mut turns_of) = (Vec::new(), BTreeMap::new());
     for number in 0..count {
         let own = first + number;
         let kind = turns[number as usize % turns.len()];
         let role = DEVICES[own as usize % DEVICES.len()].role;
-        // Steps without a common divisor, so that addresses, names, kinds and devices meet in every way.
-        let at = own / 3 * 7 + own;
+        let turn: &mut u32 = turns_of.entry((kind, role)).or_default();
+        // Steps without a common divisor, so that addresses and names meet in every way.
+        let at = *turn * 7 + kind as u32 * 5 + own % 3;
         let name = match kind.word() {
             "told" => told_name(role, at),
-            word => format!("{word}-{}.{role}.names.example", own / 11 % NAMES),
+            word => format!("{word}-{}.{role}.names.example", *turn % NAMES),
         };
+        *turn += 1;
         let (_, port, ..) = kind.truth();
         let local_port = FIRST_PORT + u16::try_from(own).expect("so many ports");
         plan.push(Planned { number, kind, role, local_port, peer: SocketAddr::new(address(at), port), name });
