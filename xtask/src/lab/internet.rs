@@ -211,6 +211,7 @@ http {
   client_body_buffer_size 4m;
   default_type text/html;
   sendfile on;
+  ssl_protocols TLSv1.2 TLSv1.3;
   ssl_certificate DIR/certificate.pem;
   ssl_certificate_key DIR/key.pem;
   server {
