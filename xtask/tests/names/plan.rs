@@ -14,6 +14,9 @@ const ADDRESSES: u32 = 24;
 const FIRST_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
 const FIRST_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xbeef, 0, 0, 0, 0, 0x20);
 
+/// The name of each such address is asked for over TCP only.
+const OVER_TCP: u32 = 4;
+
 /// Names of each kind on each device.
 const NAMES: u32 = 40;
 /// Local ports are given out one by one from here, so that no two connections share one.
@@ -112,6 +115,18 @@ impl Kind {
         }
     }
 
+    /// The n-th address that connections of this kind go to. What is asked for over TCP is asked for in no other way.
+    fn address(self, n: u32) -> u32 {
+        let is_asked_over_tcp = |n: &u32| n / 2 % OVER_TCP == 0;
+        let mut all = (0..2 * ADDRESSES).filter(|n| match self {
+            Self::OpaqueTcp => is_asked_over_tcp(n),
+            Self::Nameless | Self::OpaqueUdp => !is_asked_over_tcp(n),
+            _ => true,
+        });
+        let count = all.clone().count();
+        all.nth(n as usize % count).expect("an address")
+    }
+
     /// Protocol, port, evidence, application and the mark of an outer name.
     fn truth(self) -> (u8, u16, u8, u8, u8) {
         use number::{DNS, HTTP, HTTP_HOST, OUTER_NAME, QUIC, QUIC_SNI, TCP, TLS, TLS_SNI, UDP, UNKNOWN};
@@ -206,7 +221,8 @@ pub fn hosts() -> Vec<(String, IpAddr)> {
 
 /// A name with its IPv4 address that a program on this device may look up by itself.
 pub fn told_v4(role: &str, n: u32) -> (String, IpAddr) {
-    (told_name(role, 2 * n), address(2 * n))
+    let at = 2 * (n * OVER_TCP + 1);
+    (told_name(role, at), address(at))
 }
 
 /// `count` connections of all kinds, from the `first` on.
@@ -223,7 +239,7 @@ pub fn plan_of(turns: &[Kind], first: u32, count: u32) -> Vec<Planned> {
         let role = DEVICES[own as usize % DEVICES.len()].role;
         let turn: &mut u32 = turns_of.entry((kind, role)).or_default();
         // Steps without a common divisor, so that addresses and names meet in every way.
-        let at = *turn * 7 + kind as u32 * 5 + own % 3;
+        let at = kind.address(*turn * 7 + kind as u32 * 5 + own % 3);
         let name = match kind.word() {
             "told" => told_name(role, at),
             word => format!("{word}-{}.{role}.names.example", *turn % NAMES),
