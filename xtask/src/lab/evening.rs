@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow};
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Read as _;
+use std::net::UdpSocket;
 use std::ops::Range;
 use std::path::Path;
 
@@ -38,9 +39,68 @@ enum Step {
     Ping(&'static str),
     /// Asks a DNS server of its own choice for a name.
     Ask(&'static str, &'static str),
+    /// Opens TLS with a server of its own choice, for a name.
+    Tls(&'static str, &'static str),
+    /// Sends datagrams of a protocol to an address.
+    Send(Datagrams, &'static str),
     /// Sends one echo request to another device of the house.
     PingAtHome(&'static str),
 }
+
+/// What the gateway cannot read.
+#[derive(Clone, Copy, Debug)]
+enum Datagrams {
+    /// A client asks for the time (RFC 5905 §7.3).
+    Ntp,
+    /// A client asks for its own address (RFC 8489 §5).
+    Stun,
+    /// A handshake begins and some data follows (the WireGuard white paper, §5.4).
+    WireGuard,
+}
+
+impl Datagrams {
+    fn payloads(self) -> Result<Vec<Vec<u8>>> {
+        Ok(match self {
+            Self::Ntp => {
+                // Version 4, a client; all that a client need not tell is zero.
+                let mut request = vec![0; 48];
+                request[0] = 4 << 3 | 3;
+                vec![request]
+            }
+            Self::Stun => {
+                // A binding request without attributes, the magic cookie, a transaction.
+                let head = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+                vec![[&head[..], &noise(12)?].concat()]
+            }
+            Self::WireGuard => {
+                // The last sixteen bytes are zero unless the server has sent a cookie.
+                let mut all = vec![[&[1, 0, 0, 0][..], &noise(128)?, &[0; 16]].concat()];
+                for counter in 0u64..20 {
+                    let head = [4, 0, 0, 0, 0x5e, 0x08, 0x01, 0x00];
+                    all.push([&head[..], &counter.to_le_bytes(), &noise(1200)?].concat());
+                }
+                all
+            }
+        })
+    }
+}
+
+impl Datagrams {
+    /// Sends them all from one port.
+    fn send(self, namespace: &Namespace, to: &str) -> Result<()> {
+        let payloads = self.payloads()?;
+        namespace.inside(|| {
+            let socket = UdpSocket::bind("0.0.0.0:0").context("open a socket")?;
+            for payload in &payloads {
+                socket.send_to(payload, to).with_context(|| format!("send {self:?} to {to}"))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The gateway's own DNS server.
+const GATEWAY: &str = "192.168.77.1";
 
 const REPORT: (usize, usize) = (400, 6_000);
 const PAGE_REPORT: (usize, usize) = (900, 3_000);
@@ -79,6 +139,12 @@ const PHONE2: &[Step] = &[
     Step::Get("https://www.facebook.com/page-400.bin"),
     Step::Post("https://www.facebook.com/photo", (300_000, 900_000)),
     Step::Ping("2606:4700:4700::1111"),
+    Step::Ask(GATEWAY, "time.android.com"),
+    Step::Send(Datagrams::Ntp, "216.239.35.0:123"),
+    Step::Ask(GATEWAY, "stun.l.google.com"),
+    Step::Send(Datagrams::Stun, "74.125.250.129:19302"),
+    // Somebody's VPN: nobody asks for its address.
+    Step::Send(Datagrams::WireGuard, "185.159.157.13:51820"),
 ];
 
 const LAPTOP: &[Step] = &[
@@ -88,6 +154,8 @@ const LAPTOP: &[Step] = &[
     Step::Get("https://cdn.jsdelivr.net/page-8.bin"),
     Step::GetOver("--ipv6", "https://ya.ru/"),
     Step::Get("https://1.1.1.1/dns-query"),
+    Step::Tls("1.1.1.1:853", "one.one.one.one"),
+    Step::Get("https://dns.google/dns-query"),
     Step::PingAtHome("redmi"),
     // Only the DNS tells what this is.
     Step::Ping("ya.ru"),
@@ -157,6 +225,12 @@ impl Step {
                 dig.args(["+tries=1", "+time=3", &format!("@{server}"), name]);
                 dig
             }
+            Self::Tls(server, name) => {
+                let mut openssl = namespace.exec("openssl");
+                openssl.args(["s_client", "-connect", server, "-servername", name]);
+                openssl
+            }
+            Self::Send(datagrams, to) => return datagrams.send(namespace, to),
             Self::PingAtHome(role) => {
                 let to = household.device(role)?.addr_v4.to_string();
                 let mut ping = namespace.exec("ping");
@@ -176,6 +250,14 @@ fn curl(namespace: &Namespace, arguments: &[&str]) -> std::process::Command {
     let mut curl = namespace.exec("curl");
     curl.args(CURL).args(arguments);
     curl
+}
+
+/// Bytes that mean nothing.
+fn noise(len: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    let mut random = fs::File::open("/dev/urandom").context("open /dev/urandom")?;
+    random.read_exact(&mut bytes).context("read /dev/urandom")?;
+    Ok(bytes)
 }
 
 /// Writes a file of random length and content.

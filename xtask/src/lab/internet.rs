@@ -39,7 +39,7 @@ const fn site(
 }
 
 /// Every site. Two share an address where they do so in life, in a content network.
-pub const SITES: [Site; 19] = [
+pub const SITES: [Site; 21] = [
     site("data.mistat.intl.xiaomi.com", &[], &["161.117.71.36", "47.241.7.1"], &[]),
     site("data.mistat.rus.xiaomi.com", &[], &["47.246.132.17"], &[]),
     site(
@@ -78,11 +78,23 @@ pub const SITES: [Site; 19] = [
         &["104.17.24.14"],
         &["2606:4700::6811:180e"],
     ),
+    site("time.android.com", &[], &["216.239.35.0"], &[]),
+    site("stun.l.google.com", &[], &["74.125.250.129"], &[]),
     site("dns.google", &[], &["8.8.8.8", "8.8.4.4"], &["2001:4860:4860::8888"]),
 ];
 
-/// Addresses that clients have built in and no name leads to: Kingsoft Cloud, Alibaba in Germany.
-const NAMELESS: [&str; 2] = ["120.92.96.155", "8.211.0.1"];
+/// Addresses that clients have built in and no name leads to: Kingsoft Cloud, Alibaba in Germany, a VPN's server.
+const NAMELESS: [&str; 3] = ["120.92.96.155", "8.211.0.1", "185.159.157.13"];
+
+/// NTP, STUN and WireGuard are heard and not answered: no server here speaks them, and it must not look as if none
+/// were there.
+const HEARD: &str = "table inet heard {
+  chain input {
+    type filter hook input priority filter; policy accept;
+    udp dport { 123, 19302, 51820 } drop
+  }
+}
+";
 
 /// The DNS server that the gateway asks.
 pub(crate) const RESOLVER_V4: &str = "8.8.8.8";
@@ -128,6 +140,7 @@ pub(crate) fn address_batch(hosts: &[(String, IpAddr)]) -> String {
 /// Starts the DNS and the web server; both answer when this returns.
 pub(crate) fn start(run: &Run, internet: &Namespace, hosts: &[(String, IpAddr)]) -> Result<()> {
     let directory = run.directory();
+    internet.inside(|| tool::run_with_input(&mut tool::command("nft", ["-f", "-"]), HEARD.as_bytes()))?;
     std::thread::scope(|scope| {
         let dns = scope.spawn(|| start_dns(&directory, internet, hosts));
         start_web(&directory, internet)?;
@@ -219,6 +232,8 @@ http {
     listen [::]:80 default_server backlog=1024;
     listen 443 ssl default_server backlog=1024;
     listen [::]:443 ssl default_server backlog=1024;
+    listen 853 ssl default_server;
+    listen [::]:853 ssl default_server;
     root DIR/www;
     location / {
       if ($request_method = POST) { rewrite ^ /sink last; }

@@ -8,6 +8,7 @@ mod dns;
 mod initials;
 mod plan;
 mod programs;
+mod record;
 mod rows;
 mod servers;
 mod witness;
@@ -194,4 +195,11 @@ fn what_full_rings_lose_is_counted_and_misnames_nobody() {
     witnessed.retain(|connection, _| after.contains_key(connection));
     rows::compare(&stored.rows(&household, until + 1), &rows::expected(&after, &witnessed), &stored.ledger());
     assert!(nameless > 0 && nameless <= dropped, "{nameless} without a name, {dropped} samples dropped");
+}
+
+/// `TELLTALE_RECORD=DIRECTORY` keeps the captures.
+#[test]
+#[ignore = "needs root: cargo xtask test runs it"]
+fn captures_of_every_kind_are_recorded() {
+    record::record_all(&household());
 }
