@@ -3,8 +3,11 @@
 use crate::writer::{Caught, Kind, Order, enhanced, gzip, interface, pcap, section};
 use gateway_common::{KernelStat, SampleKind};
 use gateway_core::drained::Drained;
+use gateway_core::pipeline::{Pipeline, PipelineConfig};
 use gateway_core::units::Mac;
 use gateway_user::replay::capture::Capture;
+use gateway_user::replay::conversations::Conversations;
+use gateway_user::replay::listing::Lister;
 use gateway_user::replay::table::{MAX_CONVERSATIONS, Rules, Sample, Table};
 use gateway_user::replay::{Downstream, feed};
 use std::io::Cursor;
@@ -161,4 +164,99 @@ fn every_packet_that_teaches_is_sampled() {
     let stat = |stat| ear.intervals.iter().map(|i| i.stats.get(stat)).sum::<u64>();
     assert_eq!(stat(KernelStat::NamesSampled) + stat(KernelStat::HellosSampled), ear.kinds.len() as u64);
     assert_eq!(stat(KernelStat::ArpPackets), 5);
+}
+
+/// Every conversation of a capture whose peer port is one of these: destination, port, name, evidence, protocol and
+/// what must be said of its name.
+fn named(file: &[u8], ports: &[u64]) -> Vec<String> {
+    let mut capture = Capture::from_reader(Box::new(Cursor::new(file.to_vec()))).unwrap();
+    let mut out = Vec::new();
+    let pipeline = Pipeline::new(PipelineConfig::default());
+    let mut lister = Lister::new(pipeline, Conversations::default(), Vec::new(), &mut out);
+    feed(&mut capture, &mut Table::by_initiator(30, "replay:test".to_owned()), &mut lister).unwrap();
+    lister.finish().unwrap();
+    let lines = String::from_utf8(out).unwrap();
+    assert!(!lines.contains("hidden-inside"), "{lines}");
+    let flows = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut named: Vec<_> = flows
+        .filter(|flow| ports.contains(&flow["dport"].as_u64().unwrap()))
+        .map(|flow| {
+            let text = |field: &str| flow[field].as_str().unwrap_or("-").to_owned();
+            let outer = if flow["marks"].to_string().contains("outer_name") { " outer" } else { "" };
+            let (dst, name, how, what) =
+                (text("dst"), text("domain"), text("domain_source"), text("application"));
+            format!("{dst} {} {name} {how} {what}{outer}", flow["dport"])
+        })
+        .collect();
+    named.sort();
+    named
+}
+
+#[test]
+fn what_real_clients_say_is_read() {
+    macro_rules! capture {
+        ($name:literal) => {
+            &include_bytes!(concat!("../captures/", $name, ".pcap"))[..]
+        };
+    }
+    let cases: [(&[u8], &[u64], &[&str]); 7] = [
+        (
+            capture!("tls13-post-quantum"),
+            &[8443],
+            &[
+                "198.51.100.20 8443 tls13-0.redmi.names.example tls_sni tls",
+                "2001:db8:beef::23 8443 tls13-1.redmi.names.example tls_sni tls",
+            ],
+        ),
+        (
+            capture!("tls12"),
+            &[443],
+            &[
+                "198.51.100.26 443 tls12-1.redmi.names.example tls_sni tls",
+                "2001:db8:beef::22 443 tls12-0.redmi.names.example tls_sni tls",
+            ],
+        ),
+        (
+            capture!("ech"),
+            &[8443],
+            &[
+                "198.51.100.25 8443 outer-0.redmi.names.example tls_sni tls outer",
+                "198.51.100.31 8443 grease-1.redmi.names.example tls_sni tls outer",
+                "2001:db8:beef::27 8443 grease-0.redmi.names.example tls_sni tls outer",
+                "2001:db8:beef::28 8443 outer-1.redmi.names.example tls_sni tls outer",
+            ],
+        ),
+        (
+            capture!("quic-post-quantum"),
+            &[443],
+            &["198.51.100.30 443 quic-0.redmi.names.example quic_sni quic"],
+        ),
+        (
+            capture!("quic-v2"),
+            &[443],
+            &[
+                "198.51.100.36 443 quic2-1.redmi.names.example quic_sni quic",
+                "2001:db8:beef::2c 443 quic2-0.redmi.names.example quic_sni quic",
+            ],
+        ),
+        (
+            capture!("dns-over-tcp"),
+            &[7000],
+            &[
+                "198.51.100.28 7000 told8.v4.redmi.names.example dns unknown",
+                "2001:db8:beef::34 7000 told20.v6.redmi.names.example dns unknown",
+            ],
+        ),
+        (
+            capture!("http"),
+            &[80],
+            &[
+                "198.51.100.35 80 http-0.redmi.names.example http_host http",
+                "2001:db8:beef::32 80 http-1.redmi.names.example http_host http",
+            ],
+        ),
+    ];
+    for (file, ports, expected) in cases {
+        assert_eq!(named(file, ports), expected);
+    }
 }
