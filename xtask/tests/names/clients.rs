@@ -154,6 +154,26 @@ impl Clients {
     }
 }
 
+/// Sends a request and keeps the connection; the namespace is that of the calling thread.
+pub fn hold(planned: &Planned) -> TcpStream {
+    let mut stream = tcp(planned.local_port, planned.peer);
+    write!(stream, "GET /generate_204 HTTP/1.1\r\nHost: {}\r\n\r\n", planned.name).unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        let mut part = [0; 512];
+        let len = stream.read(&mut part).unwrap();
+        assert_ne!(len, 0, "the server does not keep the connection");
+        answer.extend(&part[..len]);
+    }
+    stream
+}
+
+/// Sends another request over a connection that was kept, the last one.
+pub fn let_go(planned: &Planned, mut stream: TcpStream) {
+    stream.write_all(&http_request(&planned.name)).unwrap();
+    read_answer(&mut stream);
+}
+
 fn named(name: &str) -> ServerName<'static> {
     ServerName::try_from(name.to_owned()).unwrap()
 }

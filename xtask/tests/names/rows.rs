@@ -29,6 +29,11 @@ pub struct Sum {
 }
 
 impl Key {
+    /// The name, if there is one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     fn of(connection: &Connection, expected: &Expected) -> Self {
         let Connection { role, protocol, peer, .. } = *connection;
         let Expected { name, evidence, application, outer } = expected.clone();
