@@ -173,4 +173,13 @@ fn an_evening_is_stored_to_the_byte_with_its_names() {
     for expected in ["data.mistat.intl.xiaomi.com", "data.mistat.rus.xiaomi.com", "sa.api.intl.miui.com"] {
         assert!(names.iter().any(|name| name == expected), "{expected} is not among {names:?}");
     }
+    // DNS over TLS and HTTPS, NTP, STUN, WireGuard: recognised, by their numbers, on the device that spoke them.
+    for (role, application) in [("laptop", 7), ("laptop", 9), ("phone2", 13), ("phone2", 14), ("phone2", 16)]
+    {
+        let mac = household.device(role).unwrap().spec.mac;
+        let sql = "SELECT coalesce(sum(up_bytes), 0) FROM flow JOIN device ON device.id = flow.device
+                   WHERE mac = ?1 AND application = ?2";
+        let up: i64 = database.query_row(sql, (mac.as_slice(), application), |row| row.get(0)).unwrap();
+        assert!(up > 0, "{role} spoke protocol {application}, and no row says so");
+    }
 }

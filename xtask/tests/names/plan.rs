@@ -117,7 +117,7 @@ impl Kind {
 
     /// The n-th address that connections of this kind go to. What is asked for over TCP is asked for in no other way.
     fn address(self, n: u32) -> u32 {
-        let is_asked_over_tcp = |n: &u32| n / 2 % OVER_TCP == 0;
+        let is_asked_over_tcp = |n: &u32| (n / 2).is_multiple_of(OVER_TCP);
         let mut all = (0..2 * ADDRESSES).filter(|n| match self {
             Self::OpaqueTcp => is_asked_over_tcp(n),
             Self::Nameless | Self::OpaqueUdp => !is_asked_over_tcp(n),
