@@ -127,6 +127,9 @@ pub fn quic(data: &[u8]) {
             let [dcid, keys_from] = [&ids[0][..], &ids[usize::from(shape >> 3 & 1)][..]];
             let initial =
                 sealed::Initial { version, keys_from, pn: u32::from(pn), ..sealed::Initial::to(dcid) };
+            if pn >= 0x80 {
+                datagram = sealed::crypto(u64::from(pn - 0x80) * 16, &datagram);
+            }
             datagram.resize(datagram.len().max(20), 0);
             datagram = initial.seal(&datagram);
         }
