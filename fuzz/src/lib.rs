@@ -5,6 +5,8 @@
 
 mod input;
 mod readers;
+#[path = "../../gateway-core/src/wire/quic/samples.rs"]
+mod sealed;
 mod whole;
 
 pub use readers::{datagram, dhcp, dns, http, openings, packet, quic, tls};

@@ -1,6 +1,7 @@
 //! One function per reader.
 
 use super::input::{self, Input};
+use super::sealed;
 use gateway_common::{Direction, FlowKey};
 use gateway_core::books::{HellosBook, QuicBook};
 use gateway_core::recognise;
@@ -78,7 +79,10 @@ pub fn openings(data: &[u8]) {
 pub fn http(data: &[u8]) {
     let Some((whole, part)) = cut(data) else { return };
     for (is_head, read) in [
-        (one::looks_like_request as fn(&[u8]) -> bool, one::read as fn(&[u8]) -> (Request, Result<(), WireError>)),
+        (
+            one::looks_like_request as fn(&[u8]) -> bool,
+            one::read as fn(&[u8]) -> (Request, Result<(), WireError>),
+        ),
         (two::looks_like_preface, two::read),
     ] {
         let _ = (is_head(whole), is_head(part));
@@ -101,8 +105,10 @@ pub fn dhcp(data: &[u8]) {
     }
 }
 
-/// Datagrams, each with its length before it.
+/// Datagrams, each with its length before it: as they are, or sealed as a client's Initials, so that hostile frames
+/// and hellos lie behind good keys.
 pub fn quic(data: &[u8]) {
+    const VERSIONS: [u32; 4] = [1, 0x6b33_43cf, 0xff00_001d, 0xff00_0016];
     let mut input = Input::new(data);
     let mut book = QuicBook::default();
     let flow = input::key(&mut input);
@@ -110,11 +116,24 @@ pub fn quic(data: &[u8]) {
         if input.is_over() {
             break;
         }
-        let datagram = input.piece(4000);
-        if let Ok(frames) = quic_wire::crypto_frames(datagram) {
+        let [shape, pn] = [input.byte(), input.byte()];
+        let mut datagram = input.piece(3000).to_vec();
+        if let Ok(frames) = quic_wire::crypto_frames(&datagram) {
             assert!(frames.iter().all(|frame| frame.data.len() <= datagram.len()));
         }
-        let _ = book.learn_datagram(flow, BootTime(at), datagram);
+        if shape & 1 != 0 {
+            let ids = [[shape >> 4; 8], [shape >> 6; 8]];
+            let version = VERSIONS[usize::from(shape >> 1 & 3)];
+            let [dcid, keys_from] = [&ids[0][..], &ids[usize::from(shape >> 3 & 1)][..]];
+            let initial =
+                sealed::Initial { version, keys_from, pn: u32::from(pn), ..sealed::Initial::to(dcid) };
+            if pn >= 0x80 {
+                datagram = sealed::crypto(u64::from(pn - 0x80) * 16, &datagram);
+            }
+            datagram.resize(datagram.len().max(20), 0);
+            datagram = initial.seal(&datagram);
+        }
+        let _ = book.learn_datagram(flow, BootTime(at), &datagram);
     }
     book.give_up(BootTime(u64::MAX));
 }
