@@ -19,7 +19,7 @@ const IN_THE_KERNEL: &str = "kernel_cost";
 /// Measure what counting costs; ratios count, nanoseconds are this machine's
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Only these benches of gateway-user/benches, by name
+    /// Only these benches of gateway-core/benches and gateway-user/benches, by name
     #[arg(value_name = "BENCH")]
     names: Vec<String>,
     /// How many rounds the kernel's programs take turns
@@ -37,14 +37,15 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let Arguments { names, rounds, write } = arguments;
     let known = benches()?;
-    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+    if let Some(name) = names.iter().find(|name| !known.iter().any(|(_, known)| known == *name)) {
+        let known: Vec<&str> = known.iter().map(|(_, name)| &**name).collect();
         bail!("there is no bench called {name}: there are {}", known.join(", "));
     }
     let mut out = std::io::stdout();
     let mut figures = String::new();
-    for name in known.iter().filter(|name| names.is_empty() || names.contains(name)) {
+    for (package, name) in known.iter().filter(|(_, name)| names.is_empty() || names.contains(name)) {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["bench", "--quiet", "--package", "gateway-user", "--bench", name]);
+        cargo.args(["bench", "--quiet", "--package", package, "--bench", name]);
         if name == IN_THE_KERNEL {
             if !nix::unistd::geteuid().is_root() {
                 if *write || !names.is_empty() {
@@ -71,14 +72,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// The names of all benches, in order.
-fn benches() -> Result<Vec<String>> {
-    let directory = tool::workspace().join("gateway-user/benches");
-    let entries = fs::read_dir(&directory).with_context(|| format!("read {}", directory.display()))?;
-    let files = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<_> = files.filter_map(|file| Some(file.strip_suffix(".rs")?.to_owned())).collect();
-    names.sort();
-    Ok(names)
+/// Every bench by its package and name, in order of the names. A bench is a file, or a directory with its parts.
+fn benches() -> Result<Vec<(&'static str, String)>> {
+    let mut benches = Vec::new();
+    for package in ["gateway-core", "gateway-user"] {
+        let directory = tool::workspace().join(package).join("benches");
+        let entries = fs::read_dir(&directory).with_context(|| format!("read {}", directory.display()))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        benches.extend(names.map(|name| (package, name.strip_suffix(".rs").unwrap_or(&name).to_owned())));
+    }
+    benches.sort_by(|a, b| a.1.cmp(&b.1));
+    Ok(benches)
 }
 
 /// What a bench prints; what it says on standard error goes to the terminal as it comes.
@@ -128,6 +132,9 @@ mod tests {
 
     #[test]
     fn the_benches_are_there() {
-        assert!(benches().expect("a directory").contains(&IN_THE_KERNEL.to_owned()));
+        let benches = benches().expect("directories");
+        for bench in [("gateway-user", IN_THE_KERNEL), ("gateway-core", "decode")] {
+            assert!(benches.contains(&(bench.0, bench.1.to_owned())), "{benches:?}");
+        }
     }
 }
