@@ -1,7 +1,8 @@
-//! UDP from the device, other than on the name ports: QUIC's first packets, and protocols known by how they begin.
+//! UDP from the device, other than to the name ports: QUIC's first packets, protocols known by how they begin, and
+//! the device's own answers to who asks its name.
 //!
-//! The stage of a flow's search is the number of datagrams copied. Anything that is not QUIC ends it, so a media
-//! stream costs one look in an interval.
+//! The stage of a flow's search is the number of datagrams copied. Anything else ends it, so a media stream costs one
+//! look in an interval.
 
 use crate::{Packet, PacketBytes, Verdict, Window};
 use gateway_common::{FlowState, SampleKind};
@@ -9,6 +10,8 @@ use gateway_common::{FlowState, SampleKind};
 /// Datagrams of one flow that are copied. A post-quantum hello takes two or three, each sent again a few times if
 /// nobody answers (RFC 9002 §6.2).
 const MAX_QUIC: u8 = 10;
+/// Answers to one asker's port that are copied: one usually has all there is, and some ask for IPv4 and for IPv6.
+const MAX_ANSWERS: u8 = 10;
 /// How many payload bytes are looked at.
 const HEAD_LEN: usize = 8;
 
@@ -22,6 +25,9 @@ const STUN_COOKIE: u32 = 0x2112_a442;
 #[inline(always)]
 pub(crate) fn verdict(bytes: &(impl PacketBytes + ?Sized), packet: &Packet, state: FlowState) -> Verdict {
     let over = Verdict::pass(state, FlowState::HELLO_DONE);
+    if is_answer(packet) {
+        return Verdict::copy(SampleKind::MDNS, state, stage_after(state, MAX_ANSWERS));
+    }
     if packet.payload_len < HEAD_LEN as u32 {
         return over;
     }
@@ -37,14 +43,27 @@ pub(crate) fn verdict(bytes: &(impl PacketBytes + ?Sized), packet: &Packet, stat
         window.u8::<7>(),
     ];
     if is_quic_opening(head) {
-        let copied = state.hello_stage + 1;
-        let stage = if copied >= MAX_QUIC { FlowState::HELLO_DONE } else { copied };
-        return Verdict::copy(SampleKind::QUIC, state, stage);
+        return Verdict::copy(SampleKind::QUIC, state, stage_after(state, MAX_QUIC));
     }
     if state.hello_stage == 0 && is_known(head, packet.payload_len) {
         return Verdict::copy(SampleKind::DATAGRAM, state, FlowState::HELLO_DONE);
     }
     over
+}
+
+/// The stage behind one more copy of so many.
+#[inline(always)]
+fn stage_after(state: FlowState, max: u8) -> u8 {
+    let copied = state.hello_stage + 1;
+    if copied >= max { FlowState::HELLO_DONE } else { copied }
+}
+
+/// An answer of LLMNR (RFC 4795 §2.5) or of multicast DNS to one who asked from a port of its own (RFC 6762 §6.7).
+/// That is no service's port: a device may call a service from any port.
+#[inline(always)]
+fn is_answer(packet: &Packet) -> bool {
+    const FIRST_FREE_PORT: u16 = 1024;
+    matches!(packet.key.device_port(), 5353 | 5355) && packet.key.peer_port() >= FIRST_FREE_PORT
 }
 
 /// An Initial or a 0-RTT packet: a long header (RFC 8999 §5.1) of these types (RFC 9000 §17.2, RFC 9369 §3.2). All

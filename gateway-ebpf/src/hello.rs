@@ -7,7 +7,7 @@
 //! | 0 | nothing was looked at |
 //! | 1 … 39 | in a TLS hello, so many segments of it copied |
 //! | 64 + 1 … 39 | the same of a request's head |
-//! | 128 + 1 … 7 | so many segments were looked at that began like neither |
+//! | 128 + 1 … 39 | what the segments that began like neither have cost, of [`MAX_SPENT`] |
 //! | 255 | over |
 
 use crate::{Packet, PacketBytes, Verdict, Window};
@@ -15,17 +15,25 @@ use gateway_common::{FlowState, SampleKind};
 
 /// Segments of one hello that are copied. A usual one comes in one or two; some senders write a few bytes at a time.
 const MAX_PIECES: u8 = 40;
-/// Segments that are looked at for the beginning of a hello: SOCKS (RFC 1928) and STARTTLS (RFC 3207 and others) have
-/// a few exchanges before it. In an interval that does not show the beginning of the conversation it is the price of
-/// not knowing.
-const MAX_LOOKS: u8 = 8;
-/// Segments of a conversation that was seen to open which are copied whatever they are: a later piece of a hello may
-/// overtake its first one.
-const MAX_UNKNOWN: u8 = 2;
+/// What may be spent on segments that begin like neither, before the search is given up. Enough for 40 small copies:
+/// all pieces but the first of a hello that comes from behind.
+const MAX_SPENT: u8 = 40;
+/// What a look at such a segment costs. So eight are looked at for the beginning of a hello: SOCKS (RFC 1928) and
+/// STARTTLS (RFC 3207 and others) have a few exchanges before it. In an interval that does not show the beginning of
+/// the conversation it is the price of not knowing.
+const LOOK_COST: u8 = 5;
+/// What it costs to copy a small one.
+const SMALL_COST: u8 = 1;
+/// A small one has so many bytes at most. In a conversation that was seen to open it is copied whatever it is: senders
+/// that cut a hello into small pieces may send them in any order.
+const SMALL_LEN: u32 = 256;
+/// A longer one is copied too while less than this is spent, so two at most: a later piece of a hello may overtake
+/// its first one.
+const MAX_SPENT_FOR_LONG: u8 = 2 * LOOK_COST;
 
 /// Bit of the stage: in a request's head, not in a TLS hello.
 const IN_REQUEST: u8 = 0x40;
-/// Bit of the stage: the rest counts the segments that were looked at.
+/// Bit of the stage: the rest is what was spent.
 const LOOKED: u8 = 0x80;
 
 /// How many payload bytes are looked at: a TLS record header (RFC 8446 §5.1) and a handshake header (§4).
@@ -80,17 +88,24 @@ pub(crate) fn verdict(
         return Some(next_piece(bytes, packet, state, seq));
     }
     if is_request(&head, is_first) {
-        let stage = request_stage(bytes, packet, &head);
+        let stage = request_stage(bytes, packet, &head, stage & !LOOKED);
         let state = FlowState { hello_end: end_of(seq, REQUEST_LEN), ..state };
         return Some(Verdict::copy(SampleKind::HTTP, state, stage));
     }
-    let looks = stage & !LOOKED;
-    let next = if looks + 1 >= MAX_LOOKS { FlowState::HELLO_DONE } else { LOOKED | (looks + 1) };
-    Some(if is_fresh && looks < MAX_UNKNOWN {
-        Verdict::copy(SampleKind::OPENING, state, next)
+    let spent = stage & !LOOKED;
+    let is_small = packet.payload_len <= SMALL_LEN;
+    Some(if is_fresh && (is_small || spent < MAX_SPENT_FOR_LONG) {
+        let cost = if is_small { SMALL_COST } else { LOOK_COST };
+        Verdict::copy(SampleKind::OPENING, state, looked(spent + cost))
     } else {
-        Verdict::pass(state, next)
+        Verdict::pass(state, looked(spent + LOOK_COST))
     })
+}
+
+/// The stage when so much is spent.
+#[inline(always)]
+fn looked(spent: u8) -> u8 {
+    if spent >= MAX_SPENT { FlowState::HELLO_DONE } else { LOOKED | spent }
 }
 
 /// In the middle of a hello or a request's head: copied if it lies before the end.
@@ -103,9 +118,12 @@ fn next_piece(bytes: &(impl PacketBytes + ?Sized), packet: &Packet, state: FlowS
         return Verdict::pass(state, FlowState::HELLO_DONE);
     }
     let is_last = (stage & !IN_REQUEST) + 1 >= MAX_PIECES;
-    let is_over = is_last || (is_request && ends_with_empty_line(bytes, packet));
     let kind = if is_request { SampleKind::HTTP } else { SampleKind::TLS };
-    Verdict::copy(kind, state, if is_over { FlowState::HELLO_DONE } else { stage + 1 })
+    // What is still to come of a head then lies before this.
+    let is_end = is_request && ends_with_empty_line(bytes, packet);
+    let hello_end = if is_end { end_of(seq, 1) } else { state.hello_end };
+    let state = FlowState { hello_end, ..state };
+    Verdict::copy(kind, state, if is_last { FlowState::HELLO_DONE } else { stage + 1 })
 }
 
 /// Where a hello ends, as [`FlowState::hello_end`] holds it.
@@ -204,9 +222,9 @@ fn is_connect(head: &Head) -> bool {
     [c, o, n, space] == [b'C', b'O', b'N', b' '] && target != 0
 }
 
-/// The stage behind the first segment of a request.
+/// The stage behind the first segment of a request, before which so much was spent.
 #[inline(always)]
-fn request_stage(bytes: &(impl PacketBytes + ?Sized), packet: &Packet, head: &Head) -> u8 {
+fn request_stage(bytes: &(impl PacketBytes + ?Sized), packet: &Packet, head: &Head, spent: u8) -> u8 {
     let [p, r, i, space, ..] = head.bytes;
     if [p, r, i, space] == [b'P', b'R', b'I', b' '] {
         // HTTP/2 without TLS (RFC 9113 §3.4): the request is in one of the next two segments, if not in this one.
@@ -216,8 +234,9 @@ fn request_stage(bytes: &(impl PacketBytes + ?Sized), packet: &Packet, head: &He
     if !is_whole {
         IN_REQUEST | 1
     } else if is_connect(head) {
-        // What goes through the proxy begins later, and may be a hello.
-        LOOKED | MAX_UNKNOWN
+        // What goes through the proxy begins later, and may be a hello. Who asks again and again is not followed.
+        let least = if spent < LOOK_COST { LOOK_COST } else { spent };
+        looked(least + LOOK_COST)
     } else {
         FlowState::HELLO_DONE
     }
