@@ -334,3 +334,28 @@ fn those_that_wait_are_bounded_and_counted() {
     let batch = drain(&mut pipeline, 1, flows);
     assert_eq!(batch.ledger_of("late_names_not_awaited"), (1, 0));
 }
+
+#[test]
+fn a_hello_that_contradicts_itself_names_nobody_and_is_counted() {
+    let mut pipeline = Pipeline::default();
+    say_hello(&mut pipeline, https(5000), 70, &post_quantum("a.example"));
+    say_hello(&mut pipeline, https(5000), 71, &post_quantum("b.example"));
+    say_hello(&mut pipeline, https(5001), 72, b"\0what is this");
+    let batch = drain(&mut pipeline, 1, vec![flow(https(5000), FlowState::OPENED_BY_DEVICE, 70)]);
+    assert_eq!(names(&batch), [(None, Evidence::None)]);
+    assert_eq!(batch.rows[0].key.application, Application::Tls);
+    assert_eq!(batch.ledger_of("hellos_contradictory"), (1, 0));
+    assert_eq!(batch.ledger_of("openings_unlike"), (0, 0));
+    let batch = drain(&mut pipeline, 2, vec![]);
+    assert_eq!(batch.ledger_of("openings_unlike"), (1, 0));
+    assert_eq!(batch.ledger_of("hellos_unfinished"), (0, 0));
+}
+
+#[test]
+fn dns_over_https_is_told_by_the_resolvers_name() {
+    let mut pipeline = Pipeline::default();
+    say_hello(&mut pipeline, https(5000), 70, &post_quantum("dns.google"));
+    let batch = drain(&mut pipeline, 1, vec![flow(https(5000), FlowState::OPENED_BY_DEVICE, 70)]);
+    let marks = batch.rows[0].key.marks;
+    assert_eq!((batch.rows[0].key.application, marks.has(Marks::OUTER_NAME)), (Application::Doh, true));
+}
