@@ -196,13 +196,14 @@ impl FlowKey {
 pub struct FlowState {
     /// [`FlowState::OPENED_BY_DEVICE`], [`FlowState::OPENED_BY_PEER`].
     pub opened: u8,
-    /// How far the search for a hello has come: 0 not begun, [`FlowState::HELLO_DONE`] over, else the number of
-    /// segments copied.
+    /// How far the search for what the conversation says of itself has come: 0 not begun,
+    /// [`FlowState::HELLO_DONE`] over, else as `gateway_ebpf::worth` counts.
     pub hello_stage: u8,
-    /// TCP flags of all the device's packets, ORed.
-    pub tcp_flags_up: u8,
-    /// TCP flags of all the peer's packets, ORed.
-    pub tcp_flags_down: u8,
+    /// Where the hello or request head ends that is being copied: its TCP sequence number in units of 128 bytes,
+    /// rounded up, the low eight bits.
+    pub hello_end: u8,
+    /// TCP flags of all packets of both directions, ORed.
+    pub tcp_flags: u8,
 }
 
 impl FlowState {
@@ -210,7 +211,7 @@ impl FlowState {
     pub const OPENED_BY_DEVICE: u8 = 1;
     /// The peer sent a TCP SYN without ACK.
     pub const OPENED_BY_PEER: u8 = 2;
-    /// No more of this conversation's payload is worth copying.
+    /// No more of this conversation's payload is worth copying, in this interval and on this CPU.
     pub const HELLO_DONE: u8 = 255;
 }
 

@@ -12,9 +12,9 @@ pub const EXACT_1: &str = "EXACT_1";
 pub const COARSE: &str = "COARSE";
 /// `[buffer][cpu]` of [`crate::StatBlock`]. Mapped into the daemon.
 pub const STATS: &str = "STATS";
-/// Ring of DNS, DHCP and mDNS samples.
+/// Ring of DNS (over UDP and TCP), DHCP and mDNS samples.
 pub const RING_NAMES: &str = "RING_NAMES";
-/// Ring of TLS and HTTP samples.
+/// Ring of what conversations say of themselves: TLS, HTTP, QUIC, and how others begin.
 pub const RING_HELLOS: &str = "RING_HELLOS";
 /// Scratch space to put a sample together in, one per CPU. Not pinned.
 pub const SCRATCH: &str = "SCRATCH";

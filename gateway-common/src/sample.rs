@@ -45,7 +45,8 @@ impl SampleKind {
     pub const MDNS: Self = Self(3);
     /// A TCP segment that begins or goes on with a TLS handshake record (RFC 8446 §5.1).
     pub const TLS: Self = Self(4);
-    /// A TCP segment that begins with an HTTP/1 request line (RFC 9112 §3).
+    /// A TCP segment that begins or goes on with the head of an HTTP/1 request (RFC 9112 §3), or with the preface of
+    /// HTTP/2 (RFC 9113 §3.4).
     pub const HTTP: Self = Self(5);
     /// A UDP datagram from the device that begins with a QUIC long header (RFC 8999 §5.1).
     pub const QUIC: Self = Self(6);
@@ -57,6 +58,13 @@ impl SampleKind {
     /// One of the first TCP segments of a conversation that was seen to open, whatever is in it: it may be a later
     /// piece of a hello that overtook the first one, or a piece too short to tell.
     pub const OPENING: Self = Self(9);
+
+    /// Does it go to the ring of names? Otherwise it goes to the ring of hellos.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_for_names(self) -> bool {
+        matches!(self, Self::DNS | Self::DHCP | Self::MDNS | Self::DNS_TCP)
+    }
 }
 
 /// Stands before every snapshot in a sample ring. The snapshot begins with the Ethernet header.

@@ -25,6 +25,16 @@ pub struct Attribution {
     pub answer_secs: Option<u32>,
 }
 
+impl Attribution {
+    /// By what the conversation said of itself, and nothing else.
+    #[must_use]
+    pub fn by_itself(said: &Said) -> Self {
+        let Said { name, evidence, is_outer, application, at: _ } = said.clone();
+        let marks = if is_outer { Marks::OUTER_NAME } else { Marks::NONE };
+        Self { name, evidence, marks, application, answer_secs: None }
+    }
+}
+
 /// When a conversation began, as well as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Beginning {
@@ -84,7 +94,11 @@ pub fn told(flow: &FlowKey, opened: u8, beginning: Beginning, names: &NamesBook)
         // What was under way may have been asked for before anybody looked.
         Asked::Nothing if matches!(beginning, Beginning::Before(_)) => Told::default(),
         Asked::Nothing => Told { marks: Marks::UNCOVERED, ..Told::default() },
-        Asked::Undecided => Told { marks: Marks::COVERED.with(Marks::UNDECIDED), ..Told::default() },
+        Asked::Undecided => undecided(),
+        // What was under way may have begun before the last of them was asked for.
+        Asked::Vouched(vouched) if vouched.has_rivals && matches!(beginning, Beginning::Before(_)) => {
+            undecided()
+        }
         Asked::Vouched(vouched) => {
             let mut marks = Marks::COVERED;
             if vouched.has_rivals {
@@ -101,6 +115,10 @@ pub fn told(flow: &FlowKey, opened: u8, beginning: Beginning, names: &NamesBook)
     }
 }
 
+fn undecided() -> Told {
+    Told { marks: Marks::COVERED.with(Marks::UNDECIDED), ..Told::default() }
+}
+
 /// The conversation's attribution: what the device said in it between `since` and `until`, else the name that the
 /// DNS gave. The bounds keep out what was said in another conversation over the same ports.
 #[must_use]
@@ -113,16 +131,10 @@ pub fn attribute(
     let said = said.get(flow).filter(|said| since <= said.at && said.at <= until);
     let spoken = said.map_or(Application::Unknown, |said| said.application);
     let mut attribution = match said {
-        Some(Said { name: Some(name), evidence, is_outer, .. }) => {
+        Some(said) if said.name.is_some() => {
             let coverage = [Marks::COVERED, Marks::UNCOVERED].into_iter().find(|mark| told.marks.has(*mark));
-            let outer = if *is_outer { Marks::OUTER_NAME } else { Marks::NONE };
-            Attribution {
-                name: Some(name.clone()),
-                evidence: *evidence,
-                marks: coverage.unwrap_or_default().with(outer),
-                application: spoken,
-                answer_secs: None,
-            }
+            let by_itself = Attribution::by_itself(said);
+            Attribution { marks: coverage.unwrap_or_default().with(by_itself.marks), ..by_itself }
         }
         _ => Attribution {
             name: told.name.clone(),
@@ -203,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn the_name_before_the_beginning_and_no_rival() {
+    fn the_name_asked_for_last_before_the_beginning() {
         let answers = [("before.example", BASE + SECOND), ("after.example", BASE + 9 * SECOND)];
         let tcp = flow(protocol::TCP, FlowState::OPENED_BY_DEVICE, Some(BASE + 5 * SECOND));
         check(tcp, &answers, Some("before.example"));
         check(flow(protocol::UDP, 0, Some(BASE + 5 * SECOND)), &answers, Some("before.example"));
-        check(flow(protocol::UDP, 0, Some(BASE + 10 * SECOND)), &answers, None);
+        check(flow(protocol::UDP, 0, Some(BASE + 10 * SECOND)), &answers, Some("after.example"));
         // A ping after a fetch, which asks for the name again.
         let same = [("ya.example", BASE + SECOND), ("ya.example", BASE + 9 * SECOND)];
         check(flow(protocol::ICMP, 0, Some(BASE + 10 * SECOND)), &same, Some("ya.example"));
@@ -229,6 +241,33 @@ mod tests {
         let tcp = flow(protocol::TCP, 0, Some(BASE + 5 * SECOND));
         check(tcp, &[("later.example", BASE + SECOND)], None);
         check(tcp, &[("earlier.example", BASE - SECOND)], Some("earlier.example"));
+    }
+
+    #[test]
+    fn what_must_be_said_with_a_name() {
+        let tcp = flow(protocol::TCP, FlowState::OPENED_BY_DEVICE, Some(BASE + 5 * SECOND));
+        let told_of = |flow: &DrainedFlow, answers: &[(&str, u64)]| {
+            let told = told(&flow.key, flow.opened, Beginning::of(flow, &interval()), &book(answers));
+            (told.name.map(|name| name.to_string()), told.marks, told.answer_secs)
+        };
+        let old = ("old.example", BASE - 3600 * SECOND);
+        let a = || Some("a.example".to_owned());
+        let covered = Marks::COVERED;
+        assert_eq!(told_of(&tcp, &[("a.example", BASE)]), (a(), covered, Some(5)));
+        assert_eq!(told_of(&tcp, &[old]).1, covered.with(Marks::STRETCHED), "an hour and five seconds");
+        assert_eq!(
+            told_of(&tcp, &[old, ("a.example", BASE)]),
+            (a(), covered.with(Marks::HAS_RIVALS), Some(5))
+        );
+        let at_once = [("b.example", BASE + 3 * SECOND), ("a.example", BASE + 4 * SECOND)];
+        let undecided = (None, covered.with(Marks::UNDECIDED), None);
+        assert_eq!(told_of(&tcp, &at_once), undecided, "one second apart, one second ago");
+        assert_eq!(told_of(&tcp, &[]), (None, Marks::UNCOVERED, None));
+        let under_way = flow(protocol::TCP, 0, Some(BASE + 5 * SECOND));
+        let long_ago = [old, ("a.example", BASE - 10 * SECOND)];
+        assert_eq!(told_of(&under_way, &long_ago), undecided, "it may have begun between the two");
+        assert_eq!(told_of(&under_way, &long_ago[1..]), (a(), covered, Some(10)));
+        assert_eq!(told_of(&under_way, &[]), (None, Marks::NONE, None));
     }
 
     #[test]

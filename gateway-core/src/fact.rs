@@ -1,8 +1,9 @@
 //! What one sample proves. Facts carry their moment; whether they are still true is for the books to judge.
 
+use crate::decode::Stop;
 use crate::row::DeviceFact;
 use crate::units::{BootTime, Mac};
-use crate::wire::dns::Answered;
+use crate::wire::dns::{Answered, Question};
 use core::net::Ipv4Addr;
 use gateway_common::FlowKey;
 
@@ -31,18 +32,54 @@ impl Asker {
     }
 }
 
+/// A piece of a TCP stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Segment<'a> {
+    /// In which conversation.
+    pub flow: FlowKey,
+    /// Is it from the device?
+    pub is_up: bool,
+    /// When it passed.
+    pub at: BootTime,
+    /// TCP sequence number of its first byte.
+    pub seq: u32,
+    /// Does the stream begin with it?
+    pub is_first: bool,
+    /// Its bytes, as many as were copied.
+    pub payload: &'a [u8],
+    /// Were there more, which were not copied?
+    pub is_cut: bool,
+}
+
 /// What one sample proves.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fact<'a> {
-    /// The DNS told this device which addresses a name has.
+    /// The device asks the DNS for addresses of a name.
+    NameAsked {
+        /// In which conversation.
+        flow: FlowKey,
+        /// When the question passed.
+        at: BootTime,
+        /// The question's number, which the answer repeats.
+        id: u16,
+        /// What it asks.
+        question: Question,
+    },
+    /// Somebody answers the device in the DNS's name. Whether it had asked is for the books to judge.
     NameAnswered {
-        /// Who asked.
-        asker: Asker,
+        /// In which conversation.
+        flow: FlowKey,
         /// When the answer passed.
         at: BootTime,
-        /// The answer.
-        answered: Answered,
+        /// The number of the question.
+        id: u16,
+        /// The question, repeated.
+        question: Question,
+        /// What it says, or why that teaches nothing.
+        answered: Result<Answered, Stop>,
     },
+    /// A piece of DNS over TCP.
+    DnsSegment(Segment<'a>),
     /// A piece of what a device sends when it opens a TCP conversation: of a TLS hello, or of an HTTP request.
     OpeningSegment {
         /// In which conversation.

@@ -7,16 +7,17 @@
 use crate::application::Application;
 use crate::attribute::{self, Attribution, Beginning};
 use crate::books::{
-    AliasesBook, Conversation, ConversationsBook, DevicesBook, HellosBook, NamesBook, QuicBook, SaidBook,
+    AliasesBook, Conversation, ConversationsBook, DevicesBook, DnsStreamsBook, HellosBook, NamesBook,
+    QuestionsBook, QuicBook, SaidBook, Verdict,
 };
-use crate::decode::{Stop, decode};
+use crate::decode::{Stop, decode, dns_message};
 use crate::drained::{Drained, DrainedFlow};
 use crate::enrich::Networks;
-use crate::fact::Fact;
+use crate::fact::{Asker, Fact};
 use crate::ledger::Ledger;
 use crate::recognise;
 use crate::row::{
-    Batch, EpochId, Evidence, FlowRow, Interval, LateName, Marks, Memory, Network, OpenConversation,
+    Answer, Batch, EpochId, Evidence, FlowRow, Interval, LateName, Marks, Memory, Network, OpenConversation,
     OpenedBy, RowKey, RowKind, Said, Told,
 };
 use crate::units::{BootTime, Mac, Volume};
@@ -42,6 +43,8 @@ pub struct PipelineConfig {
 #[derive(Clone, Debug, Default)]
 pub struct Pipeline {
     config: PipelineConfig,
+    questions: QuestionsBook,
+    dns_streams: DnsStreamsBook,
     names: NamesBook,
     hellos: HellosBook,
     quic: QuicBook,
@@ -53,6 +56,8 @@ pub struct Pipeline {
     awaiting: Option<Awaiting>,
     not_awaited: u64,
     names_ambiguous: u64,
+    /// What each conversation was attributed since the last [`Pipeline::take_attributed`]; `None` if nobody asks.
+    attributed: Option<Vec<(FlowKey, Attribution)>>,
 }
 
 /// The conversations of one interval that have not said who they are for.
@@ -91,6 +96,19 @@ impl Pipeline {
         Self { config, ..Self::default() }
     }
 
+    /// From now on [`Pipeline::take_attributed`] has what each conversation was attributed, one by one: for a replay,
+    /// which lists them. Rows sum conversations up, and a daemon has no use for more.
+    pub fn keep_attributed(&mut self) {
+        self.attributed.get_or_insert_default();
+    }
+
+    /// What was attributed since the last call: a conversation with every host that it named, then once for each
+    /// interval that it had packets in, and late names. Call it after every drain, for nothing else bounds it. Empty without
+    /// [`Pipeline::keep_attributed`], and without the conversations that are not in any row.
+    pub fn take_attributed(&mut self) -> Vec<(FlowKey, Attribution)> {
+        self.attributed.as_mut().map(core::mem::take).unwrap_or_default()
+    }
+
     /// From now on these peers stay in the house. The gateway's own addresses change while it runs.
     pub fn set_local(&mut self, local: Vec<IpNetwork>) {
         self.config.local = local;
@@ -101,6 +119,10 @@ impl Pipeline {
     pub fn handle_sample(&mut self, header: &SampleHeader, snapshot: &[u8]) {
         let decoded = decode(header, snapshot, &self.config.local);
         let learned = decoded.and_then(|fact| fact.map_or(Ok(()), |fact| self.learn(fact)));
+        self.count_stop(learned);
+    }
+
+    fn count_stop(&mut self, learned: Result<(), Stop>) {
         if let Err(stop) = learned {
             let count = self.stops.entry(stop).or_default();
             *count = count.saturating_add(1);
@@ -109,9 +131,22 @@ impl Pipeline {
 
     fn learn(&mut self, fact: Fact<'_>) -> Result<(), Stop> {
         match fact {
-            Fact::NameAnswered { asker, at, answered } => {
+            Fact::NameAsked { flow, at, id, question } => self.questions.ask(flow, at, id, question),
+            Fact::NameAnswered { flow, at, id, question, answered } => {
+                let verdict = self.questions.hear(flow, at, (id, &question), answered.as_ref().ok());
+                if verdict != Verdict::Believed {
+                    return Ok(()); // The book counts what is not believed.
+                }
+                let (asker, answered) = (Asker::of(&flow), answered?);
                 self.names.learn(asker, at, &answered);
                 self.aliases.learn(asker.device, &answered);
+            }
+            Fact::DnsSegment(segment) => {
+                for message in self.dns_streams.learn(&segment) {
+                    let decoded = dns_message(segment.flow, segment.is_up, segment.at, &message);
+                    let learned = decoded.and_then(|fact| fact.map_or(Ok(()), |fact| self.learn(fact)));
+                    self.count_stop(learned);
+                }
             }
             Fact::OpeningSegment { flow, at, seq, payload } => {
                 let said = self.hellos.learn_segment(flow, at, seq, payload)?;
@@ -135,6 +170,10 @@ impl Pipeline {
     fn enter_said(&mut self, flow: FlowKey, said: Option<Said>) -> Result<(), Stop> {
         let Some(said) = said else { return Ok(()) };
         let is_nameless = said.name.is_none();
+        // At once: ports may be used again, and connections for another host, before the interval ends.
+        if let Some(attributed) = self.attributed.as_mut().filter(|_| !is_nameless) {
+            attributed.push((flow, Attribution::by_itself(&said)));
+        }
         self.said.enter(flow, said);
         if is_nameless { Err(Stop::Nameless) } else { Ok(()) }
     }
@@ -181,6 +220,8 @@ impl Pipeline {
         self.awaiting = Some(Awaiting { epoch: epoch.clone(), interval, flows: silent });
         let mut ledger = Ledger::of(&stats);
         ledger.add_volume("excluded", excluded);
+        self.questions.give_up(interval.ended_boot);
+        self.dns_streams.give_up(interval.ended_boot);
         self.hellos.give_up(interval.ended_boot);
         self.quic.give_up(interval.ended_boot);
         self.count_own_losses(&mut ledger);
@@ -193,7 +234,7 @@ impl Pipeline {
             ledger: ledger.into_lines(),
             devices: self.devices.take_new(),
             aliases: self.aliases.take_new(),
-            answers: self.names.take_new(),
+            answers: self.answers_to_keep(),
             late_names,
         }
     }
@@ -229,6 +270,9 @@ impl Pipeline {
         };
         let said = (said_since, interval.ended_boot);
         let attribution = attribute::attribute(&flow.key, said, &told, &self.said);
+        if let Some(attributed) = &mut self.attributed {
+            attributed.push((flow.key, attribution.clone()));
+        }
         self.said.touch(&flow.key);
         let last_seen = interval.ended_boot;
         let conversation = Conversation { opened, told: told.clone(), said_since, last_seen };
@@ -315,12 +359,15 @@ impl Pipeline {
                 _ => told,
             };
             let found = attribute::attribute(&flow, (said_since, until), &told, &self.said);
+            if found.evidence <= row.evidence {
+                continue;
+            }
+            if let Some(attributed) = &mut self.attributed {
+                attributed.push((flow, found.clone()));
+            }
             let Attribution { name: Some(name), evidence, marks, application, answer_secs: _ } = found else {
                 continue;
             };
-            if evidence <= row.evidence {
-                continue;
-            }
             if evidence == Evidence::Dns {
                 self.conversations.tell(&flow, &told);
             }
@@ -330,11 +377,22 @@ impl Pipeline {
         late_names
     }
 
+    /// What is kept of peers that are kept out of the rows would tell of them all the same.
+    fn answers_to_keep(&mut self) -> Vec<Answer> {
+        let mut answers = self.names.take_new();
+        answers.retain(|answer| !contains(&self.config.excluded, answer.addr));
+        answers
+    }
+
     fn count_own_losses(&mut self, ledger: &mut Ledger) {
         for (stop, count) in core::mem::take(&mut self.stops) {
             ledger.count(stop.counter(), count);
         }
         let mut take = |counter, count: &mut u64| ledger.count(counter, core::mem::take(count));
+        take("answers_unasked", &mut self.questions.unasked);
+        take("answers_differing", &mut self.questions.differing);
+        take("questions_evicted", &mut self.questions.evicted);
+        take("dns_stream_gaps", &mut self.dns_streams.gaps);
         take("names_evicted", &mut self.names.evicted);
         take("names_ambiguous", &mut self.names_ambiguous);
         take("hellos_evicted", &mut self.said.evicted);

@@ -3,10 +3,11 @@
 //! Times arrive resolved: the shell knows the clock and the time zone, this module knows neither. Nothing here
 //! knows SQL.
 
+use crate::application::Application;
 use crate::row::{Evidence, Network, RowKey};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::str::FromStr;
 use ipnetwork::IpNetwork;
 
@@ -74,6 +75,9 @@ pub enum NotAFilter {
     /// Not a kind of evidence.
     #[error("evidence is one of none, dns, http_host, quic_sni, tls_sni")]
     Evidence,
+    /// Not a protocol that is recognised.
+    #[error("an application is one of {}", Application::ALL.map(Application::word).join(", "))]
+    Application,
     /// Not a protocol.
     #[error("a protocol is tcp, udp, icmp, icmpv6, sctp or a number up to 255")]
     Protocol,
@@ -164,6 +168,14 @@ pub fn parse_evidence(text: &str) -> Result<Evidence, NotAFilter> {
     Evidence::ALL.into_iter().find(|e| e.word() == text).ok_or(NotAFilter::Evidence)
 }
 
+/// A recognised protocol from its word.
+///
+/// # Errors
+/// [`NotAFilter::Application`] for any other word.
+pub fn parse_application(text: &str) -> Result<Application, NotAFilter> {
+    Application::ALL.into_iter().find(|a| a.word() == text).ok_or(NotAFilter::Application)
+}
+
 /// Names of IP protocols (IANA "Assigned Internet Protocol Numbers") that are printed as words.
 const PROTOCOL_WORDS: [(u8, &str); 8] = [
     (1, "icmp"),
@@ -212,6 +224,11 @@ pub struct Filter {
     pub countries: Vec<Country>,
     /// Why a row has its name.
     pub evidence: Vec<Evidence>,
+    /// Protocols that were recognised.
+    pub applications: Vec<Application>,
+    /// Only where the DNS had not given the device the peer's address before, though that was to be expected: the rows
+    /// that a report counts as uncovered.
+    pub is_uncovered: bool,
     /// IP protocols.
     pub protocols: Vec<u8>,
     /// Ports of the service.
@@ -234,13 +251,16 @@ impl fmt::Display for Filter {
         fn words<T>(items: &[T], print: impl Fn(&T) -> String) -> String {
             items.iter().map(print).collect::<Vec<_>>().join(" or ")
         }
-        let Self { devices, names, asns, countries, evidence, protocols, ports, peers } = self;
+        let Self { devices, names, asns, countries, evidence, .. } = self;
+        let Self { applications, is_uncovered, protocols, ports, peers, .. } = self;
         let parts = [
             ("device", words(devices, ToString::to_string)),
             ("name", words(names, ToString::to_string)),
             ("network", words(asns, |asn| format!("AS{asn}"))),
             ("country", words(countries, ToString::to_string)),
             ("evidence", words(evidence, |e| e.word().to_owned())),
+            ("application", words(applications, |a| a.word().to_owned())),
+            ("no DNS answer", if *is_uncovered { "before it".to_owned() } else { String::new() }),
             ("protocol", words(protocols, |p| protocol_word(*p))),
             ("port", words(ports, ToString::to_string)),
             ("peer", words(peers, ToString::to_string)),
@@ -266,6 +286,8 @@ pub struct FlowSum {
     pub first_at: WallTime,
     /// End of the last interval with such a row.
     pub last_at: WallTime,
+    /// Seconds from the oldest DNS answer behind the name to the beginning of its conversation.
+    pub oldest_answer_secs: Option<u32>,
 }
 
 /// What is known of a device.
@@ -281,6 +303,8 @@ pub struct DeviceInfo {
     pub hostname_source: Option<String>,
     /// DHCP vendor class (option 60).
     pub vendor_class: Option<String>,
+    /// Which options it asks a DHCP server for (option 55), in its order.
+    pub parameter_list: Option<String>,
     /// Addresses it was seen to hold, in order.
     pub addrs: Vec<IpAddr>,
     /// Start of the first interval it was seen in; `None` while no such interval has a date.
@@ -299,6 +323,7 @@ impl DeviceInfo {
             hostname: None,
             hostname_source: None,
             vendor_class: None,
+            parameter_list: None,
             addrs: Vec::new(),
             first_seen: None,
             last_seen: None,
@@ -313,6 +338,36 @@ impl DeviceInfo {
             .or(self.hostname.as_ref())
             .cloned()
             .unwrap_or_else(|| format!("unnamed {}", self.mac))
+    }
+}
+
+/// What the DNS told a device of an address, the latest time; as much of it as is still kept.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ToldAnswer {
+    /// Who asked.
+    pub device: Mac,
+    /// The name that was asked for.
+    pub name: DomainName,
+    /// The address in the answer.
+    pub addr: IpAddr,
+    /// The IPv4 address it asked from; `None` over IPv6.
+    pub asker_ipv4: Option<Ipv4Addr>,
+    /// The CNAMEs on the way, in order.
+    pub chain: Vec<DomainName>,
+    /// The shortest TTL of the chain.
+    pub ttl_secs: u32,
+    /// When it passed, the first time of an unbroken row of equal answers; `None` if the gateway did not know the time.
+    pub answered_at: Option<WallTime>,
+    /// Until when it vouches, its TTL stretched.
+    pub vouches_until: Option<WallTime>,
+}
+
+impl ToldAnswer {
+    /// Could it have vouched at some moment of a range? Without a date nobody can tell, and so it could.
+    #[must_use]
+    pub fn may_vouch_in(&self, range: TimeRange) -> bool {
+        self.answered_at.is_none_or(|at| at < range.until)
+            && self.vouches_until.is_none_or(|until| until >= range.since)
     }
 }
 
@@ -350,6 +405,9 @@ mod tests {
         }
         for evidence in Evidence::ALL {
             assert_eq!(parse_evidence(evidence.word()), Ok(evidence));
+        }
+        for application in Application::ALL {
+            assert_eq!(parse_application(application.word()), Ok(application));
         }
         for number in 0..=255 {
             assert_eq!(parse_protocol(&protocol_word(number)), Ok(number));

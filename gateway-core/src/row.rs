@@ -139,6 +139,11 @@ impl Marks {
         self.0 & other.0 == other.0
     }
 
+    /// The word of each that is set.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().filter(move |(mark, _)| self.has(*mark)).map(|(_, word)| word)
+    }
+
     /// As it is stored.
     #[must_use]
     pub const fn number(self) -> u8 {

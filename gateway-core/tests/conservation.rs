@@ -121,7 +121,7 @@ proptest! {
         intervals in prop::collection::vec(
             (prop::collection::vec(any_flow(), 0..40), prop::collection::vec(0..1_000_000_u64, 16)), 1..4),
         samples in prop::collection::vec(
-            (any_key(), 0..200 * SECOND, 0..6_u8, 0..3_u8, prop::collection::vec(any::<u8>(), 0..200)), 0..20),
+            (any_key(), 0..200 * SECOND, 0..10_u8, 0..3_u8, prop::collection::vec(any::<u8>(), 0..200)), 0..20),
     ) {
         let mut pipeline = Pipeline::new(config());
         for (epoch, (flows, losses)) in (0..).zip(intervals) {

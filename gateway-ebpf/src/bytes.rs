@@ -3,8 +3,8 @@
 /// A packet's readable bytes. Integers come in memory order (as the packet holds them), because that is what a
 /// [`gateway_common::FlowKey`] keeps; use `u16::from_be` where the value counts.
 ///
-/// Every offset this crate asks for is aligned for its width if the packet itself starts two bytes past an
-/// aligned address, as the kernel arranges (`NET_IP_ALIGN`): some CPUs need that.
+/// Every offset that the quick readers ask for is aligned for its width if the packet itself starts two bytes past an
+/// aligned address, as the kernel arranges (`NET_IP_ALIGN`): some CPUs need that. The others ask for any offset.
 pub trait PacketBytes {
     /// Some bytes that are known to be there.
     type Window<const N: usize>: Window<N>;

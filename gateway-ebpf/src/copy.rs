@@ -7,9 +7,9 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use gateway_common::{
-    Direction, FlowCounters, FlowState, KernelStat, SNAPSHOT_LEN, SampleHeader, SampleKind, protocol,
+    Direction, FlowCounters, FlowState, KernelStat, SNAPSHOT_LEN, SampleHeader, SampleKind,
 };
-use gateway_ebpf::{Packet, Verdict, hello_verdict, names_sample};
+use gateway_ebpf::{Packet, Verdict, worth};
 
 /// Copies the packet's head if it is worth it. `counters` are the flow's own, if it has any.
 #[inline(always)]
@@ -20,61 +20,53 @@ pub fn perhaps(
     direction: Direction,
     counters: Option<*mut FlowCounters>,
 ) {
+    // SAFETY: this CPU's own counters.
+    let mut state = counters.map(|counters| unsafe { &mut (*counters).state });
     if maps::SAMPLING.load() == 0 {
+        // Nothing is sought, so the flow may go the quick way.
+        if let Some(state) = state {
+            state.hello_stage = FlowState::HELLO_DONE;
+        }
         return;
     }
-    if packet.key.protocol == protocol::TCP {
-        if let (Direction::Up, Some(counters)) = (direction, counters) {
-            // SAFETY: this CPU's own counters.
-            let state = unsafe { &mut (*counters).state };
-            if state.hello_stage != FlowState::HELLO_DONE && packet.payload_len > 0 {
-                hello(ctx, region, packet, state);
-            }
-        }
-    } else if let Some(kind) = names_sample(packet, direction) {
-        let (sent, dropped) = (KernelStat::NamesSampled, KernelStat::NamesDropped);
-        let is_sent = sample(ctx, packet, direction, kind, &maps::RING_NAMES);
-        region.stats().add(if is_sent { sent } else { dropped }, 1);
+    // Payload may lie outside the linear head: it is read by calls.
+    let known = state.as_ref().map(|state| **state);
+    let Some(verdict) = worth(&skb::Whole::of(ctx), packet, direction, known) else { return };
+    let Verdict { kind, state: next } = verdict;
+    // The state moves on only when the sample is in the ring, so that a full ring costs a packet and not a name.
+    if let Some(kind) = kind
+        && !sample(ctx, region, packet, direction, kind)
+    {
+        return;
+    }
+    if let Some(state) = &mut state {
+        **state = next;
     }
 }
 
-/// The stage moves on only when the sample is in the ring, so that a full ring costs a packet and not a name.
+/// Gives a sample to its ring, and counts what became of it.
 #[inline(always)]
-fn hello(ctx: &TcContext, region: &mut Region, packet: &Packet, state: &mut FlowState) {
-    let mut head = [0u8; 6];
-    // Read by a call: payload may lie outside the linear head. A shorter payload than six bytes is no hello.
-    // SAFETY: the destination is six bytes long.
-    let read = unsafe {
-        generated::bpf_skb_load_bytes(
-            ctx.skb.skb.cast(),
-            packet.payload_offset as u32,
-            head.as_mut_ptr().cast(),
-            head.len() as u32,
-        )
-    };
-    let verdict = if read == 0 {
-        hello_verdict(state.hello_stage, head, packet.payload_len)
-    } else if state.hello_stage > 0 {
-        Verdict::Copy(SampleKind::TLS, state.hello_stage)
+fn sample(
+    ctx: &TcContext,
+    region: &mut Region,
+    packet: &Packet,
+    direction: Direction,
+    kind: SampleKind,
+) -> bool {
+    let (is_sent, sent, dropped) = if kind.is_for_names() {
+        let is_sent = copy_to(&maps::RING_NAMES, ctx, packet, direction, kind);
+        (is_sent, KernelStat::NamesSampled, KernelStat::NamesDropped)
     } else {
-        Verdict::Over
+        let is_sent = copy_to(&maps::RING_HELLOS, ctx, packet, direction, kind);
+        (is_sent, KernelStat::HellosSampled, KernelStat::HellosDropped)
     };
-    match verdict {
-        Verdict::Over => state.hello_stage = FlowState::HELLO_DONE,
-        Verdict::Copy(kind, next) => {
-            if sample(ctx, packet, Direction::Up, kind, &maps::RING_HELLOS) {
-                state.hello_stage = next;
-                region.stats().add(KernelStat::HellosSampled, 1);
-            } else {
-                region.stats().add(KernelStat::HellosDropped, 1);
-            }
-        }
-    }
+    region.stats().add(if is_sent { sent } else { dropped }, 1);
+    is_sent
 }
 
 /// Puts header and snapshot together and gives them to the ring. False: they are lost.
 #[inline(always)]
-fn sample(ctx: &TcContext, packet: &Packet, direction: Direction, kind: SampleKind, ring: &RingBuf) -> bool {
+fn copy_to(ring: &RingBuf, ctx: &TcContext, packet: &Packet, direction: Direction, kind: SampleKind) -> bool {
     let Some(scratch) = maps::SCRATCH.get_ptr_mut(0) else { return false };
     // SAFETY: this CPU's own scratch space; tc programs do not interrupt each other on a CPU.
     let scratch: &mut Scratch = unsafe { &mut *scratch };

@@ -11,12 +11,12 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::{debug, trace};
 use gateway_common::{
-    Control, Direction, FlowCounters, FlowKey, FlowSlot, FlowState, KernelStat, MAX_GATEWAY_MACS,
-    MAX_SLOT_PACKETS, PROBES, StatBlock, protocol,
+    Control, Direction, FlowCounters, FlowKey, FlowSlot, KernelStat, MAX_GATEWAY_MACS, MAX_SLOT_PACKETS,
+    PROBES, StatBlock, protocol,
 };
 use gateway_ebpf::{
-    Frame, IPV4_HEAD, IPV6_HEAD, OtherEnd, Outcome, Packet, PacketBytes, count_into, fresh, names_sample,
-    other_end, other_mac, read_packet, read_quick_ipv4, read_quick_ipv6,
+    Frame, IPV4_HEAD, IPV6_HEAD, OtherEnd, Outcome, Packet, PacketBytes, count_into, fresh, is_sought,
+    names_sample, other_end, other_mac, read_packet, read_quick_ipv4, read_quick_ipv6,
 };
 
 /// How far a packet goes.
@@ -102,7 +102,7 @@ fn count_hit(region: &mut Region, packet: &Packet, direction: Direction) -> bool
     };
     // SAFETY: a slot of this CPU's own region of the active buffer.
     let counters = unsafe { &mut (*slot).counters };
-    if packet.key.protocol == protocol::TCP && is_of_interest(packet, direction, counters) {
+    if opens(packet) || is_sought(packet, direction, counters.state) {
         return false;
     }
     count_into(counters, packet, direction);
@@ -110,14 +110,11 @@ fn count_hit(region: &mut Region, packet: &Packet, direction: Direction) -> bool
     true
 }
 
-/// Might this TCP segment open a connection or carry a hello?
+/// Might this open a connection? Only TCP has these flags.
 #[inline(always)]
-fn is_of_interest(packet: &Packet, direction: Direction, counters: &FlowCounters) -> bool {
+fn opens(packet: &Packet) -> bool {
     const SYN: u8 = 0x02;
     packet.tcp_flags & SYN != 0
-        || (direction == Direction::Up
-            && packet.payload_len > 0
-            && counters.state.hello_stage != FlowState::HELLO_DONE)
 }
 
 /// Counts whatever comes. Not inlined, so that the quick way keeps its registers.

@@ -1,34 +1,20 @@
 //! Frame → flow key, IP-layer bytes and packets as they were on the wire; or the reason why there is none.
 //!
-//! Looks through up to three VLAN tags (IEEE 802.1Q, 802.1ad) and a PPPoE session (RFC 2516); respects the IPv4
-//! header length; walks up to [`MAX_EXTENSIONS`] IPv6 extension headers (RFC 8200 §4); takes ports only from the
-//! first fragment; undoes the merging that offloads did. Tunnels are not entered: the tunnel is the flow.
+//! Looks through what [`crate::layers`] knows; respects the IPv4 header length; walks up to [`MAX_EXTENSIONS`] IPv6
+//! extension headers (RFC 8200 §4); takes ports only from the first fragment; undoes the merging that offloads did.
+//! Tunnels are not entered: the tunnel is the flow.
 
 use crate::PacketBytes;
+use crate::layers::{ETHERNET_LEN, Network, network_header};
 use gateway_common::{Direction, FlowFlags, FlowKey, KernelStat, protocol};
 
-const ETHERNET_LEN: usize = 14;
-/// VLAN tags looked through inside the frame. The outermost one is usually gone into the packet's metadata.
-const MAX_TAGS: usize = 3;
 /// IPv6 extension headers looked through. RFC 8200 names fewer; an endless chain is an attack.
 const MAX_EXTENSIONS: usize = 8;
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_ARP: u16 = 0x0806;
-const ETHERTYPE_VLAN: u16 = 0x8100;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
-const ETHERTYPE_PPPOE_DISCOVERY: u16 = 0x8863;
-const ETHERTYPE_PPPOE_SESSION: u16 = 0x8864;
-const ETHERTYPE_EAPOL: u16 = 0x888e;
-const ETHERTYPE_QINQ: u16 = 0x88a8;
-const ETHERTYPE_OLD_QINQ: u16 = 0x9100;
 /// IPv6 Hop-by-Hop Options as a next header (RFC 8200 §4.3).
 const HOP_BY_HOP: u8 = 0;
 /// Type and length of the jumbo payload option (RFC 2675 §2).
 const JUMBO_OPTION: u16 = 0xc204;
-/// Below this the field is an IEEE 802.3 length, not a type.
-const FIRST_ETHERTYPE: u16 = 0x0600;
-
 /// What is known of a frame besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Frame {
@@ -117,43 +103,6 @@ pub fn read_packet(bytes: &(impl PacketBytes + ?Sized), frame: &Frame, direction
 #[inline(always)]
 fn behind_ethernet(frame: &Frame) -> u64 {
     u64::from(frame.len).saturating_sub(ETHERNET_LEN as u64)
-}
-
-enum Network {
-    Ipv4(usize),
-    Ipv6(usize),
-    Other(KernelStat),
-}
-
-/// Looks through tags and PPPoE for the network header.
-#[inline(always)]
-fn network_header(bytes: &(impl PacketBytes + ?Sized), ethertype: u16) -> Network {
-    let malformed = Network::Other(KernelStat::MalformedPackets);
-    let (mut ethertype, mut offset) = (ethertype, ETHERNET_LEN);
-    for _ in 0..MAX_TAGS {
-        if !matches!(ethertype, ETHERTYPE_VLAN | ETHERTYPE_QINQ | ETHERTYPE_OLD_QINQ) {
-            break;
-        }
-        let Some(inner) = bytes.u16_at(offset + 2) else { return malformed };
-        ethertype = u16::from_be(inner);
-        offset += 4;
-    }
-    match ethertype {
-        ETHERTYPE_IPV4 => Network::Ipv4(offset),
-        ETHERTYPE_IPV6 => Network::Ipv6(offset),
-        ETHERTYPE_PPPOE_SESSION => match bytes.u16_at(offset + 6).map(u16::from_be) {
-            // PPP protocol numbers of IPv4 and IPv6 (RFC 1332 §2, RFC 5072 §3).
-            Some(0x0021) => Network::Ipv4(offset + 8),
-            Some(0x0057) => Network::Ipv6(offset + 8),
-            Some(_) => Network::Other(KernelStat::PppoeControlPackets),
-            None => malformed,
-        },
-        ETHERTYPE_PPPOE_DISCOVERY => Network::Other(KernelStat::PppoeControlPackets),
-        ETHERTYPE_ARP => Network::Other(KernelStat::ArpPackets),
-        ETHERTYPE_EAPOL => Network::Other(KernelStat::EapolPackets),
-        short if short < FIRST_ETHERTYPE => Network::Other(KernelStat::LlcPackets),
-        _ => Network::Other(KernelStat::OtherEthertypePackets),
-    }
 }
 
 /// IPv4 (RFC 791 §3.1). `None`: not an honest header.

@@ -7,7 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod datagram;
 mod headers;
+mod hello;
+mod layers;
 mod quick;
 mod table;
 mod worth;
@@ -16,4 +19,4 @@ pub use bytes::{PacketBytes, Window};
 pub use headers::{Frame, OtherEnd, Outcome, Packet, other_end, read_packet};
 pub use quick::{IPV4_HEAD, IPV6_HEAD, other_mac, read_quick_ipv4, read_quick_ipv6};
 pub use table::{count_into, fresh};
-pub use worth::{Verdict, hello_verdict, names_sample};
+pub use worth::{Verdict, is_sought, names_sample, worth};

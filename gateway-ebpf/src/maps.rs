@@ -39,11 +39,11 @@ pub static COARSE: Array<FlowSlot> = Array::with_max_entries(1, MMAPABLE);
 #[map]
 pub static STATS: Array<StatBlock> = Array::with_max_entries(1, MMAPABLE);
 
-/// DNS, DHCP and mDNS samples. Full: the sample is dropped and counted.
+/// DNS (over UDP and TCP), DHCP and mDNS samples. Full: the sample is dropped and counted.
 #[map]
 pub static RING_NAMES: RingBuf = RingBuf::with_byte_size(1 << 16, 0);
 
-/// TLS and HTTP samples. Full: dropped, counted, and the flow's next packet tries again.
+/// TLS, HTTP, QUIC, and how others begin. Full: dropped, counted, and the flow's next packet tries again.
 #[map]
 pub static RING_HELLOS: RingBuf = RingBuf::with_byte_size(1 << 16, 0);
 

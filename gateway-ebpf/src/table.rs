@@ -16,7 +16,7 @@ pub fn fresh(first_boot_ms: u32) -> FlowCounters {
         up_packets: 0,
         down_packets: 0,
         first_boot_ms,
-        state: FlowState { opened: 0, hello_stage: 0, tcp_flags_up: 0, tcp_flags_down: 0 },
+        state: FlowState { opened: 0, hello_stage: 0, hello_end: 0, tcp_flags: 0 },
     }
 }
 
@@ -38,10 +38,7 @@ pub fn count_into(counters: &mut FlowCounters, packet: &Packet, direction: Direc
     if packet.key.protocol != protocol::TCP {
         return;
     }
-    match direction {
-        Direction::Up => counters.state.tcp_flags_up |= packet.tcp_flags,
-        Direction::Down => counters.state.tcp_flags_down |= packet.tcp_flags,
-    }
+    counters.state.tcp_flags |= packet.tcp_flags;
     if packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN {
         counters.state.opened |= opened_by;
         // Ports are used again: a new connection has a hello of its own.

@@ -1,11 +1,92 @@
 //! Is this packet's head worth copying? Decided by port and by the first payload bytes; names are for others.
+//!
+//! Packets of the name ports need no memory of their flow. For the others a flow's [`FlowState`] says how far the
+//! search has come, so that every flow gets a bounded number of looks and of copies in an interval.
 
-use crate::Packet;
+use crate::{Packet, PacketBytes, datagram, hello};
 use gateway_common::{Direction, FlowState, SampleKind, protocol};
 
-/// A ClientHello that begins in one segment ends within this many: post-quantum key shares make two, and short
-/// segments or retransmissions some more.
-const MAX_HELLO_SEGMENTS: u8 = 6;
+/// The port of the DNS (RFC 1035 §4.2), as a key holds it.
+const DNS_PORT: u16 = 53u16.to_be();
+
+/// Segments of a conversation with port 53 that are copied, of both directions together: many questions on one
+/// connection (RFC 7766 §6.2.1), but not a transfer of a zone.
+const MAX_DNS_SEGMENTS: u8 = 64;
+
+/// The shortest TCP header (RFC 9293 §3.1).
+const TCP_LEN: usize = 20;
+/// The UDP header (RFC 768).
+const UDP_LEN: usize = 8;
+
+/// What becomes of a packet's head.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Why to copy it; `None` to let it go.
+    pub kind: Option<SampleKind>,
+    /// What the flow knows after that. If the copy finds no room, the flow must go on knowing what it knew, so that
+    /// its next packet tries again.
+    pub state: FlowState,
+}
+
+impl Verdict {
+    /// Not copied.
+    #[inline(always)]
+    pub(crate) fn pass(state: FlowState, stage: u8) -> Self {
+        Self { kind: None, state: FlowState { hello_stage: stage, ..state } }
+    }
+
+    /// Copied.
+    #[inline(always)]
+    pub(crate) fn copy(kind: SampleKind, state: FlowState, stage: u8) -> Self {
+        Self { kind: Some(kind), state: FlowState { hello_stage: stage, ..state } }
+    }
+}
+
+/// Says whether to copy the packet's head. `state` is the flow's own; a flow that found no slot and a group have
+/// none. `None`: there is nothing to copy and nothing to remember.
+#[inline(always)]
+#[must_use]
+pub fn worth(
+    bytes: &(impl PacketBytes + ?Sized),
+    packet: &Packet,
+    direction: Direction,
+    state: Option<FlowState>,
+) -> Option<Verdict> {
+    if let Some(kind) = names_sample(packet, direction) {
+        return Some(Verdict { kind: Some(kind), state: state.unwrap_or_default() });
+    }
+    let state = state?;
+    if !is_sought(packet, direction, state) {
+        return None;
+    }
+    // A later fragment has no transport header, and a segment that lies about its header has no known payload.
+    let header_len = packet.payload_offset - packet.l4_offset;
+    if packet.key.protocol == protocol::UDP {
+        return (header_len >= UDP_LEN).then(|| datagram::verdict(bytes, packet, state));
+    }
+    if header_len < TCP_LEN {
+        return None;
+    }
+    if packet.key.peer_port == DNS_PORT {
+        let copied = state.hello_stage + 1;
+        let stage = if copied >= MAX_DNS_SEGMENTS { FlowState::HELLO_DONE } else { copied };
+        return Some(Verdict::copy(SampleKind::DNS_TCP, state, stage));
+    }
+    hello::verdict(bytes, packet, state)
+}
+
+/// Is something still sought in this flow that this packet may hold? Asked for every packet, so it looks at no byte
+/// of the payload. Packets of the name ports are [`names_sample`]'s.
+#[inline(always)]
+#[must_use]
+pub fn is_sought(packet: &Packet, direction: Direction, state: FlowState) -> bool {
+    let may_tell = match packet.key.protocol {
+        protocol::TCP => direction == Direction::Up || packet.key.peer_port == DNS_PORT,
+        protocol::UDP => direction == Direction::Up,
+        _ => false,
+    };
+    may_tell && packet.payload_len > 0 && state.hello_stage != FlowState::HELLO_DONE
+}
 
 /// Does this packet carry DNS, DHCP or mDNS over UDP? Needs no state, so even a flow that found no slot is asked.
 #[inline(always)]
@@ -22,44 +103,5 @@ pub fn names_sample(packet: &Packet, direction: Direction) -> Option<SampleKind>
         (67, 68) | (547, 546) => Some(SampleKind::DHCP),
         (68, 67) | (546, 547) if direction == Direction::Down => Some(SampleKind::DHCP),
         _ => None,
-    }
-}
-
-/// What to do with a TCP segment from the device.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// Nothing here and nothing later in this conversation.
-    Over,
-    /// Copy it; then the flow's `hello_stage` becomes this.
-    Copy(SampleKind, u8),
-}
-
-/// Looks at the first bytes of a device's TCP payload (`payload_len` of them in all). `stage` is the flow's
-/// [`FlowState::hello_stage`] and not [`FlowState::HELLO_DONE`].
-#[inline(always)]
-#[must_use]
-pub fn hello_verdict(stage: u8, head: [u8; 6], payload_len: u32) -> Verdict {
-    if stage > 0 {
-        // In the middle of a hello: the first segment has said what this is.
-        let next = if stage >= MAX_HELLO_SEGMENTS { FlowState::HELLO_DONE } else { stage + 1 };
-        return Verdict::Copy(SampleKind::TLS, next);
-    }
-    match head {
-        // A TLS handshake record (RFC 8446 §5.1) with a ClientHello (§4): all there, or more to come.
-        [0x16, 0x03, _, high, low, 0x01] => {
-            let record_len = 5 + u32::from(u16::from_be_bytes([high, low]));
-            let is_whole = payload_len >= record_len;
-            Verdict::Copy(SampleKind::TLS, if is_whole { FlowState::HELLO_DONE } else { 1 })
-        }
-        // The methods of HTTP/1 (RFC 9110 §9) that phones use, by their first letters.
-        [b'G', b'E', b'T', b' ', ..]
-        | [b'P', b'O', b'S', b'T', b' ', _]
-        | [b'P', b'U', b'T', b' ', ..]
-        | [b'H', b'E', b'A', b'D', b' ', _]
-        | [b'D', b'E', b'L', b'E', b'T', b'E']
-        | [b'P', b'A', b'T', b'C', b'H', b' ']
-        | [b'O', b'P', b'T', b'I', b'O', b'N']
-        | [b'C', b'O', b'N', b'N', b'E', b'C'] => Verdict::Copy(SampleKind::HTTP, FlowState::HELLO_DONE),
-        _ => Verdict::Over,
     }
 }

@@ -4,7 +4,7 @@
 
 use gateway_core::application::Application;
 use gateway_core::row::{
-    Batch, EpochId, Evidence, FlowRow, Interval, Marks, Network, OpenedBy, RowKey, RowKind,
+    Answer, Batch, EpochId, Evidence, FlowRow, Interval, Marks, Network, OpenedBy, RowKey, RowKind,
 };
 use gateway_core::units::{BootTime, Country, DomainName, Mac, Volume, WallTime};
 use gateway_user::store::Writer;
@@ -41,8 +41,61 @@ fn main() {
         );
     }
     drop(writer);
+    written_per_drain();
     let size = std::fs::metadata(&path).expect("the database is there").len();
     println!("database: {size} bytes, {:.1} per row", size as f64 / rows as f64);
+}
+
+/// What an ordinary drain writes (the log of writes, and later the database): 300 rows, and 100 answers of the DNS that
+/// are new, prolonged, or not there. After 300 drains that have filled the tables.
+fn written_per_drain() {
+    const DRAINS: u64 = 100;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut writer = Writer::open(&directory.path().join("written.db")).expect("open the database");
+    let mut epoch = 0;
+    let mut drains = |count: u64, answers: fn(u64) -> Vec<Answer>| {
+        let before = bytes_written();
+        for _ in 0..count {
+            epoch += 1;
+            let mut drain = batch_of(epoch, 300);
+            drain.networks.truncate(300);
+            drain.answers = answers(epoch);
+            writer.append(&drain).expect("store the batch");
+        }
+        (bytes_written() - before) / count
+    };
+    let new = |epoch: u64| (0..100).map(|n| told(epoch, epoch * 100 + n)).collect::<Vec<_>>();
+    let prolonged =
+        |epoch: u64| (0..100).map(|n| told(epoch, (epoch + n * 3) % 300 * 100 + n)).collect::<Vec<_>>();
+    drains(300, new);
+    for (what, answers) in [
+        ("no answers", (|_| Vec::new()) as fn(u64) -> _),
+        ("100 new answers", new),
+        ("100 prolonged answers", prolonged),
+    ] {
+        println!("written per drain of 300 rows and {what}: {} bytes", drains(DRAINS, answers));
+    }
+}
+
+fn told(epoch: u64, number: u64) -> Answer {
+    let at = epoch * 60_000_000_000;
+    Answer {
+        device: Mac([2, 0, 0, 0, 0, (number % u64::from(DEVICES)) as u8]),
+        asker_ipv4: Some(Ipv4Addr::new(192, 168, 1, (number % u64::from(DEVICES)) as u8)),
+        addr: peer((number % 20_000) as u32),
+        name: DomainName::parse(&format!("host{number}.service{}.example.com", number % 97)).expect("a name"),
+        chain: vec![DomainName::parse("edge.cdn.example.net").expect("a name")],
+        answered_at: BootTime(at),
+        vouches_until: BootTime(at + 120_000_000_000),
+        ttl_secs: 60,
+    }
+}
+
+/// Bytes that this process has handed to the kernel to write (man 5 proc_pid_io).
+fn bytes_written() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").expect("Linux tells what a process writes");
+    let line = io.lines().find_map(|line| line.strip_prefix("wchar: "));
+    line.and_then(|count| count.parse().ok()).expect("a number")
 }
 
 fn cpu_time() -> Duration {
@@ -51,13 +104,17 @@ fn cpu_time() -> Duration {
 
 /// Rows in key order, as the pipeline hands them over. Seeded by nothing: every run stores the same.
 fn batch(epoch: u64) -> Batch {
+    batch_of(epoch, ROWS)
+}
+
+fn batch_of(epoch: u64, row_count: u32) -> Batch {
     let mut rows = BTreeMap::new();
     let mut state = epoch;
     let mut next = |below: u32| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) as u32) % below
     };
-    while rows.len() < ROWS as usize {
+    while rows.len() < row_count as usize {
         let name = next(NAMES);
         let key = RowKey {
             device: Mac([2, 0, 0, 0, 0, next(DEVICES) as u8]),

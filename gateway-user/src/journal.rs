@@ -1,8 +1,10 @@
 //! The SQLite thread: the one writer, asked by message so that a slow disk never keeps the daemon from counting.
 
+use crate::clock;
 use crate::store::{Appended, Writer};
 use anyhow::Context;
-use gateway_core::row::{Batch, EpochId, LedgerLine};
+use gateway_core::row::{Batch, EpochId, LedgerLine, Memory, OpenConversation};
+use gateway_core::units::ClockPair;
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -18,6 +20,8 @@ enum Request {
     Append(Arc<Batch>, oneshot::Sender<anyhow::Result<Appended>>),
     IsDrained(EpochId, oneshot::Sender<anyhow::Result<bool>>),
     LastEpoch(String, u64, oneshot::Sender<anyhow::Result<Option<u64>>>),
+    Memory(String, u64, ClockPair, oneshot::Sender<anyhow::Result<Memory>>),
+    Keep(String, u64, Vec<OpenConversation>, oneshot::Sender<anyhow::Result<()>>),
     SetTablesDate(String, oneshot::Sender<()>),
 }
 
@@ -64,6 +68,27 @@ impl Journal {
     /// What the database says.
     pub async fn last_epoch(&self, boot_id: &str, table_id: u64) -> anyhow::Result<Option<u64>> {
         self.ask(|reply| Request::LastEpoch(boot_id.to_owned(), table_id, reply)).await?
+    }
+
+    /// What was known before the last stop and may still matter.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn memory(&self, boot_id: &str, table_id: u64, now: ClockPair) -> anyhow::Result<Memory> {
+        self.ask(|reply| Request::Memory(boot_id.to_owned(), table_id, now, reply)).await?
+    }
+
+    /// Keeps the conversations that are under way, for the next start over these tables.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn keep(
+        &self,
+        boot_id: &str,
+        table_id: u64,
+        conversations: Vec<OpenConversation>,
+    ) -> anyhow::Result<()> {
+        self.ask(|reply| Request::Keep(boot_id.to_owned(), table_id, conversations, reply)).await?
     }
 
     /// The date of the tables that intervals are enriched from; noted beside what they say. Empty for none.
@@ -146,6 +171,13 @@ fn serve(mut place: Place, inbox: &mpsc::Receiver<Request>) {
             }
             Request::LastEpoch(boot_id, table_id, reply) => {
                 let _ = reply.send(place.writer.last_epoch(&boot_id, table_id));
+            }
+            Request::Memory(boot_id, table_id, now, reply) => {
+                let is_clock_set = clock::is_set(now.wall);
+                let _ = reply.send(place.writer.memory(&boot_id, table_id, now, is_clock_set));
+            }
+            Request::Keep(boot_id, table_id, conversations, reply) => {
+                let _ = reply.send(place.writer.keep_conversations(&boot_id, table_id, &conversations));
             }
             Request::SetTablesDate(date, reply) => {
                 place.tables_date = (!date.is_empty()).then_some(date);

@@ -42,6 +42,45 @@ fn the_lists_are_as_they_were() {
 }
 
 #[test]
+fn doubts_are_shown() {
+    let house = House::with(&fixture::doubtful());
+    house.check(&["report", "--all"], "doubtful-report.txt");
+    house.check(&["report", "--all", "--json"], "doubtful-report.json");
+    house.check(&["flows", "--all"], "doubtful-flows.txt");
+    let lines = |args: &[&str]| String::from_utf8(house.run(args).stdout).unwrap().lines().count();
+    assert_eq!(lines(&["flows", "--all", "--uncovered", "--csv"]), 1 + 2);
+    assert_eq!(
+        lines(&["flows", "--all", "--application", "doh", "--application", "wireguard", "--csv"]),
+        1 + 2
+    );
+    house.check_line(&["flows", "--all", "--application", "ssh"], 1, "has application ssh");
+}
+
+#[test]
+fn a_flow_a_name_and_an_address_are_explained() {
+    let house = House::with(&fixture::doubtful());
+    for (subject, golden) in [
+        ("47.241.1.5:443", "explain-flow.txt"),
+        ("shop.example", "explain-name.txt"),
+        ("RedmiNote8-Redmi/120.92.96.155", "explain-address.txt"),
+        ("cloudflare-ech.com", "explain-outer.txt"),
+        ("203.0.113.11", "explain-undecided.txt"),
+        ("unused.example", "explain-unused.txt"),
+    ] {
+        house.check(&["explain", subject, "--all"], golden);
+    }
+    house.check(&["explain", "203.0.113.9:443", "--all", "--json"], "explain.json");
+    house.check_line(&["explain", "nobody.example", "--all"], 1, "no row from");
+    house.check_line(&["explain", "ada/47.241.1.5", "--all"], 1, "no device is called ada");
+    house.check_line(&["explain", "47.241.1.5", "--day", "2020-11-20"], 1, "nothing was measured");
+    let output = house.run(&["explain", "nobody.example", "--all", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok());
+    assert_eq!(house.run(&["explain", "a b"]).status.code(), Some(2));
+    House::new().check_line(&["explain", "a.example"], 1, "there is no database");
+}
+
+#[test]
 fn an_empty_answer_is_explained() {
     let house = House::new();
     let reading: [&[&str]; 5] =

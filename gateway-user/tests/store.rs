@@ -104,7 +104,10 @@ fn the_journal_knows_what_is_drained() {
 fn a_late_name_moves_volume_and_changes_no_sum() {
     let store = Store::with(&evening());
     let unnamed = key(REDMI, "47.254.9.9", None);
-    let named = key(REDMI, "47.254.9.9", Some(("tracking.rus.miui.com", Evidence::TlsSni)));
+    let named = RowKey {
+        application: Application::Tls,
+        ..key(REDMI, "47.254.9.9", Some(("tracking.rus.miui.com", Evidence::TlsSni)))
+    };
     let moved = volume(60_000, 6_000);
     let whole = volume(90_000, 9_000);
     assert_eq!(store.held(&named), Some((moved, 1)));
@@ -138,7 +141,10 @@ fn a_row_emptied_by_late_names_goes() {
     second.late_names = vec![late.clone(), late, nowhere];
     let store = Store::with(&[first, second]);
     assert_eq!(store.held(&unnamed), None);
-    let named = key(REDMI, "47.241.1.5", Some(("a.example", Evidence::QuicSni)));
+    let named = RowKey {
+        application: Application::Quic,
+        ..key(REDMI, "47.241.1.5", Some(("a.example", Evidence::QuicSni)))
+    };
     assert_eq!(store.held(&named), Some((volume(10, 20), 3)));
     assert_eq!(store.writer.late_names_missed(), 2);
 }
@@ -373,4 +379,46 @@ fn the_boot_clock_is_read_as_it_was_written() {
     let interval = batch(1).interval;
     let BootTime(began) = interval.began_boot;
     assert_eq!(counted.first().unwrap().boot_ns, (began, interval.ended_boot.0));
+}
+
+#[test]
+fn rows_that_differ_in_marks_or_protocol_stay_apart() {
+    let dns = key(REDMI, "47.241.1.5", Some(("a.example", Evidence::Dns)));
+    let marked = RowKey { marks: Marks::COVERED.with(Marks::HAS_RIVALS), ..dns.clone() };
+    let tls = RowKey { application: Application::Tls, ..dns.clone() };
+    let mut first = batch(1);
+    first.rows = vec![row(dns.clone(), 1, 1, 1), row(tls.clone(), 2, 2, 1), row(marked.clone(), 4, 4, 1)];
+    first.rows[2].oldest_answer_secs = Some(9);
+    let mut second = batch(2);
+    second.rows = vec![row(marked.clone(), 8, 8, 1)];
+    second.rows[0].oldest_answer_secs = Some(5);
+    // What comes late goes to the row with its marks.
+    let late = LateName {
+        epoch: epoch(1),
+        from: dns.clone(),
+        name: name("outer.example"),
+        evidence: Evidence::TlsSni,
+        marks: Marks::COVERED.with(Marks::OUTER_NAME),
+        application: Application::Tls,
+        volume: volume(1, 1),
+    };
+    second.late_names = vec![late];
+    let store = Store::with(&[first, second]);
+    let found: Vec<_> = store.flows(&Filter::default());
+    let of = |key: &RowKey| {
+        found.iter().find(|f| f.key == *key).map(|f| (f.volume.up_bytes, f.oldest_answer_secs))
+    };
+    assert_eq!(of(&dns), None, "it was moved");
+    assert_eq!(of(&tls), Some((2, None)));
+    assert_eq!(of(&marked), Some((12, Some(9))));
+    let outer = RowKey {
+        name: Some(name("outer.example")),
+        evidence: Evidence::TlsSni,
+        marks: Marks::COVERED.with(Marks::OUTER_NAME),
+        ..tls
+    };
+    assert_eq!(of(&outer), Some((1, None)));
+    let picked = |filter: Filter| store.flows(&filter).len();
+    assert_eq!(picked(Filter { applications: vec![Application::Tls], ..Filter::default() }), 2);
+    assert_eq!(picked(Filter { is_uncovered: true, ..Filter::default() }), 0);
 }

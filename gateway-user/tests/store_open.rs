@@ -3,7 +3,9 @@
 
 mod fixture;
 
-use gateway_core::query::TimeRange;
+use gateway_core::application::Application;
+use gateway_core::query::{Filter, TimeRange};
+use gateway_core::row::{Evidence, Marks};
 use gateway_user::store::{Appended, Reader, Writer};
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
@@ -58,7 +60,7 @@ fn a_newer_schema_is_refused_with_both_versions() {
     let db = Connection::open(&path).unwrap();
     db.pragma_update(None, "user_version", 7).unwrap();
     drop(db);
-    check_refused(&path, "it has schema 7, this program knows up to 1");
+    check_refused(&path, "it has schema 7, this program knows up to 2");
     let version: i32 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
     assert_eq!(version, 7, "refusing changes nothing");
@@ -140,4 +142,80 @@ fn reading_goes_on_while_the_writer_writes() {
     }
     // One reader's answers fit together.
     assert!(early.counted(TimeRange::EVER).unwrap().is_empty());
+}
+
+/// What the program that knew schema 1 alone left: two drains, three rows.
+const OLD: &str = "
+    INSERT INTO origin VALUES (1, 'boot', 7);
+    INSERT INTO interval VALUES (1, 1, 1, 0, 10, 1000, 1010, 1), (2, 1, 2, 10, 20, 1010, 1020, 1);
+    INSERT INTO device (id, mac, label, vendor_class) VALUES (1, x'7c03ab123456', 'Redmi', 'android-dhcp-10');
+    INSERT INTO peer (id, addr, asn) VALUES (1, x'2ff10105', 45102);
+    INSERT INTO name VALUES (1, 'a.example');
+    INSERT INTO flow VALUES (1, 1, 1, 443, 6, 0, 1, 1, 4, 100, 200, 3, 4, 5),
+                            (1, 1, 1, 443, 6, 0, 1, 0, 0, 10, 20, 1, 1, 1),
+                            (2, 1, 1, 443, 6, 0, 1, 1, 1, 1, 2, 1, 1, 1);
+    INSERT INTO ledger VALUES (1, 'seen', 9, 330);
+    PRAGMA application_id = 0x54454c4c;
+    PRAGMA user_version = 1;
+";
+
+fn old(path: &Path) -> Connection {
+    let db = Connection::open(path).unwrap();
+    db.execute_batch(include_str!("../src/store/migrations/0001.sql")).unwrap();
+    db.execute_batch(OLD).unwrap();
+    db
+}
+
+#[test]
+fn a_database_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
+    let (_directory, path) = place();
+    drop(old(&path));
+    let line = format!("{:#}", Reader::open(&path).map(|_| ()).unwrap_err());
+    assert!(
+        line.contains("it has schema 1, this program reads 2; `telltale run` brings it up to date"),
+        "{line}"
+    );
+    let mut writer = Writer::open(&path).unwrap();
+    let reader = Reader::open(&path).unwrap().unwrap();
+    let flows = reader.flows(TimeRange::EVER, &Filter::default()).unwrap();
+    let found: Vec<_> = flows
+        .iter()
+        .map(|f| (f.key.name.as_ref().map(ToString::to_string), f.key.evidence, f.volume.up_bytes))
+        .collect();
+    let name = Some("a.example".to_owned());
+    let expected =
+        [(None, Evidence::None, 10), (name.clone(), Evidence::Dns, 1), (name, Evidence::TlsSni, 100)];
+    assert_eq!(found, expected);
+    for flow in &flows {
+        assert_eq!((flow.key.marks, flow.key.application), (Marks::NONE, Application::Unknown));
+        assert_eq!(flow.oldest_answer_secs, None);
+    }
+    assert_eq!(reader.devices().unwrap()[0].vendor_class.as_deref(), Some("android-dhcp-10"));
+    assert_eq!(reader.ledger(TimeRange::EVER).unwrap()[0].bytes, Some(330));
+    assert_eq!(writer.last_epoch("boot", 7).unwrap(), Some(2));
+    assert_eq!(writer.append(&fixture::batch(1)).unwrap(), Appended::Stored);
+    // A new database and one brought up to date have the same shape.
+    let (_other, fresh) = place();
+    drop(Writer::open(&fresh).unwrap());
+    let shape = |path: &Path| -> Vec<(String, Option<String>)> {
+        let db = Connection::open(path).unwrap();
+        let mut rows = db.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").unwrap();
+        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    assert_eq!(shape(&path), shape(&fresh));
+}
+
+#[test]
+fn an_upgrade_that_fails_leaves_schema_1_as_it_was() {
+    let (_directory, path) = place();
+    // Stands in the way of a table that comes last.
+    old(&path).execute_batch("CREATE TABLE conversation (x)").unwrap();
+    let line = format!("{:#}", Writer::open(&path).map(|_| ()).unwrap_err());
+    assert!(line.contains("bring the database") && line.contains("conversation"), "{line}");
+    let db = Connection::open(&path).unwrap();
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(number("SELECT user_version FROM pragma_user_version"), 1);
+    assert_eq!(number("SELECT SUM(up_bytes) FROM flow"), 111);
+    assert_eq!(number("SELECT COUNT(*) FROM pragma_table_info('flow') WHERE name = 'marks'"), 0);
 }

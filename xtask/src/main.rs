@@ -1,8 +1,10 @@
 //! `cargo xtask`: builds, tests and tries Telltale; ships nothing. One file per command.
 
 mod bench;
+mod corpus;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod geo;
 mod hold;
 mod test;
@@ -25,12 +27,16 @@ struct CommandLine {
 enum Command {
     /// Measures what counting costs; ratios count, nanoseconds are this machine's
     Bench(bench::Arguments),
+    /// Scores replays of captures whose truth is known, in the folder that TELLTALE_CORPUS names
+    Corpus,
     /// Shows Telltale at work: an evening in a household of network namespaces, and the summary of it (root)
     Demo(demo::Arguments),
     /// Builds the household of network namespaces and holds it until Ctrl-C (root)
     Lab(hold::Arguments),
     /// Builds the kernel objects that the daemon embeds
     Ebpf(ebpf::Arguments),
+    /// Gives every reader hostile input; needs a nightly compiler and cargo-fuzz
+    Fuzz(fuzz::Arguments),
     /// Builds the embedded network table (address to ASN, organisation, country) from MMDB files
     Geo(geo::GeoArgs),
     /// Checks everything that this machine can check; the last line is the sum
@@ -80,6 +86,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     let done = match command {
         Command::Test(arguments) => return test::run(&arguments),
+        Command::Corpus => return corpus::run(),
         Command::Tidy => {
             let is_tidy = tidy::run(&mut std::io::stdout())?;
             return Ok(if is_tidy { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -88,6 +95,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Lab(arguments) => hold::run(&arguments),
         Command::Ebpf(arguments) => ebpf::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Geo(arguments) => geo::run(&arguments),
         Command::Traffic { kind: Traffic::Serve } => lab::traffic::serve_until_end_of_input(),
         Command::Traffic { kind: Traffic::Make(traffic) } => {

@@ -4,7 +4,7 @@ mod leftovers;
 mod pass;
 mod tally;
 
-use crate::{ebpf, tidy};
+use crate::{corpus, ebpf, tidy};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::fs;
@@ -60,6 +60,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             writeln!(out, "{e:#}")?;
             tally.step("kernel objects", false, begun.elapsed());
         }
+    }
+    heading("captures with truth")?;
+    let begun = Instant::now();
+    match corpus::check()? {
+        corpus::Checked::Skipped(why) => tally.skip(1, &why),
+        corpus::Checked::Scored(is_good) => tally.step("captures with truth", is_good, begun.elapsed()),
     }
     write!(out, "\n{tally}")?;
     Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

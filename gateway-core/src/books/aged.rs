@@ -16,6 +16,12 @@ impl OfDevice for FlowKey {
     }
 }
 
+impl<T: Copy + Ord> OfDevice for (FlowKey, T) {
+    fn device(&self) -> Mac {
+        self.0.device()
+    }
+}
+
 impl OfDevice for Mac {
     fn device(&self) -> Mac {
         *self
@@ -94,6 +100,11 @@ impl<K: OfDevice, V> Aged<K, V> {
 
     /// Puts a value in as the youngest; tells how many others had to leave for it: none or one.
     pub(super) fn insert(&mut self, key: K, value: V) -> u64 {
+        u64::from(self.put(key, value).is_some())
+    }
+
+    /// The same; gives back the one that had to leave for it.
+    pub(super) fn put(&mut self, key: K, value: V) -> Option<V> {
         self.remove(&key);
         let device = key.device();
         let of_device = self.held.get(&device).copied().unwrap_or(0);
@@ -113,7 +124,7 @@ impl<K: OfDevice, V> Aged<K, V> {
         self.by_device.insert((device, turn));
         let count = self.held.entry(device).or_default();
         *count = count.saturating_add(1);
-        u64::from(evicted.is_some())
+        evicted
     }
 
     /// Makes a key the youngest, if it is here.

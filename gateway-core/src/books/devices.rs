@@ -9,6 +9,11 @@ use std::collections::BTreeMap;
 /// itself could bring any number.
 pub const MAX_DEVICES: usize = 1024;
 
+/// Where hostnames come from, weakest first: a device that has several names is told by the strongest, and a weaker
+/// source never overwrites a stronger one. By DHCP a device speaks to the house; by multicast DNS to everybody near, and
+/// changes the name if another has it already; LLMNR is a stopgap of the same.
+const HOSTNAME_SOURCES: [&str; 3] = ["llmnr", "mdns", "dhcp"];
+
 /// What is known of each device.
 #[derive(Clone, Debug)]
 pub struct DevicesBook {
@@ -30,6 +35,9 @@ impl DevicesBook {
     pub fn learn(&mut self, fact: &DeviceFact) {
         let device = fact.device;
         let before = self.known.get(&device);
+        let is_weaker = before.is_some_and(|before| rank(fact) < rank(before));
+        let nameless = || DeviceFact { hostname: None, hostname_source: None, ..fact.clone() };
+        let fact = if is_weaker { &nameless() } else { fact };
         let mut after = before.cloned().unwrap_or_else(|| nothing_of(device));
         merge(&mut after, fact);
         if before == Some(&after) {
@@ -59,6 +67,12 @@ fn nothing_of(device: Mac) -> DeviceFact {
         parameter_list: None,
         addr: None,
     }
+}
+
+/// How strong the source of a hostname is; nothing is weakest.
+fn rank(fact: &DeviceFact) -> Option<usize> {
+    let source = fact.hostname_source?;
+    HOSTNAME_SOURCES.iter().position(|known| *known == source)
 }
 
 fn merge(into: &mut DeviceFact, fact: &DeviceFact) {
@@ -100,6 +114,23 @@ mod tests {
         assert_eq!(book.take_new(), []);
         book.learn(&named(1, "Lena"));
         assert_eq!(book.take_new(), [named(1, "Lena")]);
+    }
+
+    #[test]
+    fn a_weaker_source_renames_nobody() {
+        let by = |source: &'static str, hostname: &str| DeviceFact {
+            hostname_source: Some(source),
+            ..named(1, hostname)
+        };
+        let mut book = DevicesBook::default();
+        for fact in [by("llmnr", "LENA"), by("mdns", "lena"), by("llmnr", "LENA"), by("mdns", "lena-2")] {
+            book.learn(&fact);
+        }
+        assert_eq!(book.take_new(), [by("mdns", "lena-2")]);
+        book.learn(&by("dhcp", "Redmi"));
+        let addr = Some(core::net::IpAddr::from([192, 168, 1, 23]));
+        book.learn(&DeviceFact { addr, ..by("mdns", "lena-3") });
+        assert_eq!(book.take_new(), [DeviceFact { addr, ..by("dhcp", "Redmi") }], "what else it says counts");
     }
 
     #[test]

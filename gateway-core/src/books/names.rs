@@ -6,6 +6,7 @@ use crate::row;
 use crate::units::{BootTime, DomainName, Mac};
 use crate::wire::dns::Answered;
 use core::net::IpAddr;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How many addresses are kept per device: a phone meets some hundreds a day.
@@ -17,6 +18,11 @@ pub const MAX_ADDRS: usize = 16_384;
 pub const MAX_ANSWERS_PER_ADDR: usize = 16;
 /// How many CNAMEs are kept of an answer, to know that two names are one: real chains have two to five.
 pub const MAX_CHAIN: usize = 8;
+/// How many addresses of one answer are kept. Real ones have up to some dozens; more would push out what is known of
+/// others.
+pub const MAX_ADDRS_PER_ANSWER: usize = 64;
+/// How many answers one drain may tell of. The others wait for the next one; none is lost, as the book is bounded.
+pub const MAX_NEW_PER_DRAIN: usize = 4096;
 
 const SECOND: u64 = 1_000_000_000;
 /// The shortest time an answer vouches for. Programs keep an answer for a minute whatever its TTL says: Chromium
@@ -28,6 +34,17 @@ pub const CLIENT_STRETCH_SECS: u64 = 60;
 /// The longest TTL that is believed. Addresses of rented servers change hands within days (RFC 8767 §4 has
 /// resolvers cap TTLs at a week); a name that is used is asked for again before.
 pub const MAX_TTL_SECS: u64 = 86_400;
+
+/// Two answers this far apart tell which of their names a conversation is for: the last one asked for before it
+/// began. Pages and programs ask for the names that they need in a burst, and connect within the second; a stub that
+/// gets no answer to AAAA waits for a second or two (RFC 8305 §3 bids it not to wait, older programs do) and connects
+/// then.
+pub const MIN_APART_SECS: u64 = 2;
+/// Two answers this far apart do so as well, if the conversation began right after the last of them. A program that
+/// has one address waits 50 ms for the other family's, and less than this in all (RFC 8305 §3).
+pub const MIN_APART_AT_ONCE_MS: u64 = 100;
+/// "Right after": the other answer is this many times as old at least.
+pub const AT_ONCE_TIMES: u64 = 4;
 
 /// How long after it passed an answer of this TTL vouches for, in nanoseconds.
 #[must_use]
@@ -42,8 +59,17 @@ struct Answer {
     name: DomainName,
     /// The CNAMEs on the way, shared by the addresses of one answer.
     chain: Arc<[DomainName]>,
+    /// When it passed, the first time of a row of equal ones of which each came while the one before was fresh.
     answered_at: BootTime,
+    /// When it passed the last time.
+    latest_at: BootTime,
+    /// And the time before that.
+    before_at: BootTime,
+    /// The TTL it had the last time.
+    ttl_secs: u32,
     vouches_until: BootTime,
+    /// Is it new, or was it prolonged, since it was told of the last time?
+    is_new: bool,
 }
 
 impl Answer {
@@ -51,6 +77,32 @@ impl Answer {
     /// meet in a third are not: a content network's customers all do.
     fn is_akin(&self, other: &Self) -> bool {
         self.name == other.name || self.chain.contains(&other.name) || other.chain.contains(&self.name)
+    }
+
+    /// Until when it is fresh by its own TTL.
+    fn fresh_until(&self) -> BootTime {
+        let ttl_ns = u64::from(self.ttl_secs).saturating_mul(SECOND);
+        BootTime(self.latest_at.0.saturating_add(ttl_ns))
+    }
+
+    /// When it was given the last time before this moment, as far as is known.
+    fn given_before(&self, moment: BootTime) -> BootTime {
+        let moments = [self.latest_at, self.before_at];
+        moments.into_iter().find(|at| *at <= moment).unwrap_or(self.answered_at)
+    }
+
+    fn row(&self, addr: IpAddr) -> row::Answer {
+        let Self { asker, name, chain, answered_at, ttl_secs, vouches_until, .. } = self;
+        row::Answer {
+            device: asker.device,
+            asker_ipv4: asker.ipv4,
+            addr,
+            name: name.clone(),
+            chain: chain.to_vec(),
+            answered_at: *answered_at,
+            vouches_until: *vouches_until,
+            ttl_secs: *ttl_secs,
+        }
     }
 }
 
@@ -93,44 +145,67 @@ impl<'a> Asked<'a> {
 #[derive(Clone, Debug)]
 pub struct NamesBook {
     answers: Aged<(Mac, IpAddr), Vec<Answer>>,
-    /// Addresses and answers that left to make room, and CNAMEs for which there was none.
+    /// Where there are answers that were not told of.
+    untold: BTreeSet<(Mac, IpAddr)>,
+    /// Addresses and answers that left to make room, and CNAMEs and addresses for which there was none.
     pub evicted: u64,
 }
 
 impl Default for NamesBook {
     fn default() -> Self {
         let limits = Limits { per_device: MAX_ADDRS_PER_DEVICE, in_all: MAX_ADDRS };
-        Self { answers: Aged::new(limits), evicted: 0 }
+        Self { answers: Aged::new(limits), untold: BTreeSet::new(), evicted: 0 }
     }
 }
 
 impl NamesBook {
     /// Enters an answer that passed at `at`.
     pub fn learn(&mut self, asker: Asker, at: BootTime, answered: &Answered) {
-        let chain: Arc<[DomainName]> = answered.aliases.iter().take(MAX_CHAIN).cloned().collect();
-        let cut = answered.aliases.len().saturating_sub(chain.len());
-        self.evicted = self.evicted.saturating_add(u64::try_from(cut).unwrap_or(u64::MAX));
-        for (addr, ttl_secs) in &answered.addrs {
-            let key = (asker.device, *addr);
+        let Answered { name, aliases, addrs } = answered;
+        let chain: Arc<[DomainName]> = aliases.iter().take(MAX_CHAIN).cloned().collect();
+        self.count_left_out(aliases.len(), MAX_CHAIN);
+        self.count_left_out(addrs.len(), MAX_ADDRS_PER_ANSWER);
+        for (addr, ttl_secs) in addrs.iter().take(MAX_ADDRS_PER_ANSWER) {
             let answer = Answer {
                 asker,
-                name: answered.name.clone(),
+                name: name.clone(),
                 chain: Arc::clone(&chain),
                 answered_at: at,
+                latest_at: at,
+                before_at: at,
+                ttl_secs: *ttl_secs,
                 vouches_until: BootTime(at.0.saturating_add(vouches_for(*ttl_secs))),
+                is_new: true,
             };
-            match self.answers.get_mut(&key) {
-                Some(known) => {
-                    self.evicted = self.evicted.saturating_add(enter(known, answer));
-                    self.answers.touch(&key);
-                }
-                None => self.evicted = self.evicted.saturating_add(self.answers.insert(key, vec![answer])),
+            self.enter(*addr, answer);
+            self.untold.insert((asker.device, *addr));
+        }
+        // It may name addresses that were forgotten since, and no more than those.
+        if self.untold.len() > MAX_ADDRS.saturating_mul(2) {
+            self.untold.retain(|key| self.answers.get(key).is_some());
+        }
+    }
+
+    fn count_left_out(&mut self, count: usize, max: usize) {
+        let left_out = u64::try_from(count.saturating_sub(max)).unwrap_or(u64::MAX);
+        self.evicted = self.evicted.saturating_add(left_out);
+    }
+
+    fn enter(&mut self, addr: IpAddr, answer: Answer) {
+        let key = (answer.asker.device, addr);
+        match self.answers.get_mut(&key) {
+            Some(known) => {
+                self.evicted = self.evicted.saturating_add(enter(known, answer));
+                self.answers.touch(&key);
             }
+            None => self.evicted = self.evicted.saturating_add(self.answers.insert(key, vec![answer])),
         }
     }
 
     /// What this device asked for before a conversation that began between `earliest` and `latest`, of that which
     /// still vouched for the address then. (A conversation whose beginning is known has both the same.)
+    ///
+    /// Of several names the one asked for last is taken, if time tells them apart.
     #[must_use]
     pub fn asked_before(
         &self,
@@ -139,209 +214,120 @@ impl NamesBook {
         (earliest, latest): (BootTime, BootTime),
     ) -> Asked<'_> {
         let Some(answers) = self.answers.get(&(asker.device, addr)) else { return Asked::Nothing };
-        let vouches = |a: &&Answer| a.answered_at <= latest && earliest <= a.vouches_until;
-        let mut vouching = answers.iter().rev().filter(|a| a.asker.may_be(&asker)).filter(vouches);
-        let Some(last) = vouching.next() else { return Asked::Nothing };
-        if !vouching.all(|other| other.is_akin(last)) {
+        let vouching = || {
+            let vouches = move |a: &&Answer| a.answered_at <= latest && earliest <= a.vouches_until;
+            answers.iter().filter(move |a| a.asker.may_be(&asker)).filter(vouches)
+        };
+        let Some(taken) = vouching().max_by_key(|a| a.given_before(latest)) else { return Asked::Nothing };
+        let given_at = taken.given_before(latest);
+        let rivals = || vouching().filter(|other| !other.is_akin(taken));
+        // It may have begun before the last of several answers, or be another device's behind the same address.
+        let is_settled = |other: &Answer| {
+            given_at <= earliest
+                && other.asker.may_be(&taken.asker)
+                && is_apart(other.given_before(latest), given_at, (earliest, latest))
+        };
+        if !rivals().all(is_settled) {
             return Asked::Undecided;
         }
-        let Answer { name, answered_at, .. } = last;
-        Asked::Vouched(Vouched { name, answered_at: *answered_at, has_rivals: false, is_stretched: false })
+        Asked::Vouched(Vouched {
+            name: &taken.name,
+            answered_at: given_at,
+            has_rivals: rivals().next().is_some(),
+            is_stretched: taken.fresh_until() < latest,
+        })
     }
 
-    /// What is new or prolonged since the last call.
+    /// What is new or prolonged since it was told of the last time: [`MAX_NEW_PER_DRAIN`] at most, the others at the
+    /// next call.
     pub fn take_new(&mut self) -> Vec<row::Answer> {
-        Vec::new()
+        let mut new = Vec::new();
+        while let Some(key) = self.untold.first().copied() {
+            let Some(answers) = self.answers.get_mut(&key) else {
+                self.untold.remove(&key); // It was forgotten since.
+                continue;
+            };
+            for answer in answers.iter_mut().filter(|answer| answer.is_new) {
+                if new.len() >= MAX_NEW_PER_DRAIN {
+                    return new;
+                }
+                answer.is_new = false;
+                new.push(answer.row(key.1));
+            }
+            self.untold.remove(&key);
+        }
+        new
     }
 
-    /// Enters what was known before a restart.
-    pub fn restore(&mut self, _answers: Vec<row::Answer>) {}
+    /// Enters what was known before a restart. It is bounded as what is learned, and not new.
+    pub fn restore(&mut self, answers: Vec<row::Answer>) {
+        for answer in answers {
+            let row::Answer { device, asker_ipv4, addr, name, chain, answered_at, vouches_until, ttl_secs } =
+                answer;
+            self.count_left_out(chain.len(), MAX_CHAIN);
+            let latest_at = BootTime(vouches_until.0.saturating_sub(vouches_for(ttl_secs))).max(answered_at);
+            let chain = chain.into_iter().take(MAX_CHAIN).collect();
+            let asker = Asker { device, ipv4: asker_ipv4 };
+            self.enter(
+                addr,
+                Answer {
+                    asker,
+                    name,
+                    chain,
+                    answered_at,
+                    latest_at,
+                    before_at: answered_at,
+                    ttl_secs,
+                    vouches_until,
+                    is_new: false,
+                },
+            );
+        }
+    }
 }
 
-/// Puts an answer in its place by time; tells how many left for it.
+/// Are two answers so far apart that a conversation which began between `earliest` and `latest` is for the later one?
+fn is_apart(earlier_at: BootTime, later_at: BootTime, (earliest, latest): (BootTime, BootTime)) -> bool {
+    let apart_ns = later_at.since(earlier_at);
+    let is_at_once = earliest == latest
+        && apart_ns >= MIN_APART_AT_ONCE_MS.saturating_mul(1_000_000)
+        && latest.since(earlier_at) >= latest.since(later_at).saturating_mul(AT_ONCE_TIMES);
+    apart_ns >= MIN_APART_SECS.saturating_mul(SECOND) || is_at_once
+}
+
+/// Puts an answer in its place by time; tells how many left for it that may still have been of use.
 fn enter(known: &mut Vec<Answer>, answer: Answer) -> u64 {
-    // The same name again, with no other one since by the same asker: the old answer's word is prolonged. Its moment must stay,
-    // or a conversation begun between the two would find no answer before it.
-    if let Some(last) = known.iter_mut().rfind(|a| a.asker == answer.asker)
-        && last.name == answer.name
-        && (last.answered_at..=last.vouches_until).contains(&answer.answered_at)
+    // The same name again, while it was fresh and with no other one since: the old answer's word is prolonged. Its
+    // moment must stay, or a conversation begun between the two would find no answer before it.
+    let is_other = |a: &Answer| a.name != answer.name && a.asker.may_be(&answer.asker);
+    let other_at = known.iter().filter(|a| is_other(a)).map(|a| a.latest_at).max();
+    let same = known.iter_mut().rfind(|a| a.asker == answer.asker && a.name == answer.name);
+    if let Some(same) = same
+        && (same.answered_at..=same.fresh_until()).contains(&answer.answered_at)
+        && other_at.is_none_or(|other_at| other_at < same.latest_at)
     {
-        last.vouches_until = last.vouches_until.max(answer.vouches_until);
+        same.vouches_until = same.vouches_until.max(answer.vouches_until);
+        if answer.latest_at >= same.latest_at {
+            same.before_at = same.latest_at;
+            same.latest_at = answer.latest_at;
+            same.ttl_secs = answer.ttl_secs;
+            same.chain = answer.chain;
+        }
+        same.is_new |= answer.is_new;
         return 0;
     }
+    let now = answer.latest_at;
     let place = known.partition_point(|a| a.answered_at <= answer.answered_at);
     known.insert(place, answer);
     if known.len() <= MAX_ANSWERS_PER_ADDR {
         return 0;
     }
     // Not the oldest: one that vouches for long may be the rival of what was asked often since.
-    if let Some((place, _)) = known.iter().enumerate().min_by_key(|(_, a)| a.vouches_until) {
-        known.remove(place);
-    }
-    1
+    let Some((place, _)) = known.iter().enumerate().min_by_key(|(_, a)| a.vouches_until) else { return 0 };
+    let left = known.remove(place);
+    let is_repeated = known.iter().any(|a| a.asker == left.asker && a.name == left.name);
+    u64::from(left.vouches_until >= now && !is_repeated)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PHONE: Mac = Mac([2, 0, 0, 0, 0, 1]);
-    const LAPTOP: Mac = Mac([2, 0, 0, 0, 0, 2]);
-
-    fn at(secs: u64) -> BootTime {
-        BootTime(secs * SECOND)
-    }
-
-    fn answer(name: &str, addr: &str, ttl_secs: u32) -> Answered {
-        let name = DomainName::parse(name).expect("a name");
-        Answered { name, aliases: vec![], addrs: vec![(addr.parse().expect("an address"), ttl_secs)] }
-    }
-
-    fn over_ipv6(device: Mac) -> Asker {
-        Asker { device, ipv4: None }
-    }
-
-    fn within(book: &NamesBook, device: Mac, earliest: u64, latest: u64) -> Asked<'_> {
-        book.asked_before(
-            over_ipv6(device),
-            "192.0.2.1".parse().expect("an address"),
-            (at(earliest), at(latest)),
-        )
-    }
-
-    fn name_at(book: &NamesBook, device: Mac, secs: u64) -> Option<&str> {
-        within(book, device, secs, secs).name().map(DomainName::as_str)
-    }
-
-    #[test]
-    fn a_name_goes_stale() {
-        let mut book = NamesBook::default();
-        book.learn(over_ipv6(PHONE), at(100), &answer("a.example", "192.0.2.1", 300));
-        assert_eq!(name_at(&book, PHONE, 99), None, "not asked yet");
-        assert_eq!(name_at(&book, PHONE, 100), Some("a.example"));
-        assert_eq!(name_at(&book, PHONE, 100 + 360), Some("a.example"));
-        assert_eq!(name_at(&book, PHONE, 100 + 361), None);
-    }
-
-    #[test]
-    fn short_and_endless_ttls_are_bounded() {
-        let mut book = NamesBook::default();
-        book.learn(over_ipv6(PHONE), at(0), &answer("a.example", "192.0.2.1", 0));
-        assert_eq!(name_at(&book, PHONE, 120), Some("a.example"));
-        assert_eq!(name_at(&book, PHONE, 121), None);
-        book.learn(over_ipv6(PHONE), at(200), &answer("b.example", "192.0.2.1", u32::MAX));
-        assert_eq!(name_at(&book, PHONE, 200 + 86_460), Some("b.example"));
-        assert_eq!(name_at(&book, PHONE, 200 + 86_461), None);
-    }
-
-    #[test]
-    fn each_device_has_its_own_answers() {
-        let mut book = NamesBook::default();
-        book.learn(over_ipv6(PHONE), at(10), &answer("a.example", "192.0.2.1", 60));
-        book.learn(over_ipv6(LAPTOP), at(20), &answer("b.example", "192.0.2.1", 60));
-        assert_eq!(name_at(&book, PHONE, 30), Some("a.example"));
-        assert_eq!(name_at(&book, LAPTOP, 30), Some("b.example"));
-        assert_eq!(name_at(&book, Mac::default(), 30), None);
-    }
-
-    #[test]
-    fn of_several_names_that_vouch_none_is_meant_for_sure() {
-        let mut book = NamesBook::default();
-        book.learn(over_ipv6(PHONE), at(10), &answer("long.example", "192.0.2.1", 3600));
-        book.learn(over_ipv6(PHONE), at(20), &answer("short.example", "192.0.2.1", 30));
-        assert_eq!(name_at(&book, PHONE, 15), Some("long.example"));
-        assert_eq!(within(&book, PHONE, 25, 25), Asked::Undecided);
-        assert_eq!(within(&book, PHONE, 140, 140), Asked::Undecided);
-        assert_eq!(name_at(&book, PHONE, 141), Some("long.example"), "the other one is stale");
-        book.learn(over_ipv6(PHONE), at(200), &answer("long.example", "192.0.2.1", 3600));
-        assert_eq!(name_at(&book, PHONE, 200), Some("long.example"), "no name is its own rival");
-    }
-
-    #[test]
-    fn a_name_asked_for_often_does_not_push_out_its_rival() {
-        let mut book = NamesBook::default();
-        book.learn(over_ipv6(PHONE), at(10), &answer("long.example", "192.0.2.1", 86_400));
-        for n in 1..=2 * MAX_ANSWERS_PER_ADDR as u64 {
-            book.learn(over_ipv6(PHONE), at(n * 200), &answer("short.example", "192.0.2.1", 0));
-        }
-        assert_eq!(within(&book, PHONE, 6400, 6400), Asked::Undecided);
-    }
-
-    #[test]
-    fn names_of_one_chain_are_no_rivals() {
-        let chain = |name, aliases: &[&str]| {
-            let aliases = aliases.iter().map(|a| DomainName::parse(a).expect("a name")).collect();
-            Answered { aliases, ..answer(name, "192.0.2.1", 3600) }
-        };
-        let mut book = NamesBook::default();
-        book.learn(over_ipv6(PHONE), at(10), &chain("www.a.example", &["a.example", "a.cdn.example"]));
-        book.learn(over_ipv6(PHONE), at(20), &chain("a.example", &["a.cdn.example"]));
-        assert_eq!(name_at(&book, PHONE, 25), Some("a.example"));
-        book.learn(over_ipv6(PHONE), at(30), &chain("www.a.example", &["a.example", "a.cdn.example"]));
-        assert_eq!(name_at(&book, PHONE, 35), Some("www.a.example"));
-        // Another customer of the same content network.
-        book.learn(over_ipv6(PHONE), at(40), &chain("b.example", &["a.cdn.example"]));
-        assert_eq!(within(&book, PHONE, 45, 45), Asked::Undecided);
-        assert_eq!(book.evicted, 0);
-        book.learn(over_ipv6(PHONE), at(50), &chain("c.example", &["d.example"; MAX_CHAIN + 1]));
-        assert_eq!(book.evicted, 1);
-    }
-
-    #[test]
-    fn who_shares_a_mac_address_is_told_apart_by_ipv4() {
-        let asker = |last: Option<u8>| Asker { device: PHONE, ipv4: last.map(|n| [192, 168, 1, n].into()) };
-        let addr = "192.0.2.1".parse().expect("an address");
-        let mut book = NamesBook::default();
-        book.learn(asker(Some(1)), at(10), &answer("a.example", "192.0.2.1", 60));
-        let name = |book: &NamesBook, asker| {
-            book.asked_before(asker, addr, (at(30), at(30))).name().map(DomainName::to_string)
-        };
-        assert_eq!(name(&book, asker(Some(1))).as_deref(), Some("a.example"));
-        assert_eq!(
-            name(&book, asker(None)).as_deref(),
-            Some("a.example"),
-            "asked over IPv4, gone to over IPv6"
-        );
-        assert_eq!(name(&book, asker(Some(2))), None);
-        book.learn(asker(Some(2)), at(20), &answer("b.example", "192.0.2.1", 60));
-        assert_eq!(name(&book, asker(Some(1))).as_deref(), Some("a.example"));
-        assert_eq!(name(&book, asker(Some(2))).as_deref(), Some("b.example"));
-        assert_eq!(name(&book, asker(None)), None, "either may be meant");
-    }
-
-    #[test]
-    fn asking_again_does_not_unmake_the_first_answer() {
-        let mut book = NamesBook::default();
-        book.learn(over_ipv6(PHONE), at(10), &answer("a.example", "192.0.2.1", 60));
-        book.learn(over_ipv6(PHONE), at(50), &answer("a.example", "192.0.2.1", 60));
-        assert_eq!(name_at(&book, PHONE, 11), Some("a.example"));
-        assert_eq!(name_at(&book, PHONE, 170), Some("a.example"));
-        assert_eq!(name_at(&book, PHONE, 171), None);
-    }
-
-    #[test]
-    fn rivals_within_an_interval_name_nobody() {
-        let mut book = NamesBook::default();
-        book.learn(over_ipv6(PHONE), at(10), &answer("a.example", "192.0.2.1", 60));
-        assert_eq!(within(&book, PHONE, 5, 30).name().map(DomainName::as_str), Some("a.example"));
-        book.learn(over_ipv6(PHONE), at(20), &answer("b.example", "192.0.2.1", 60));
-        assert_eq!(within(&book, PHONE, 5, 30), Asked::Undecided);
-        assert_eq!(within(&book, PHONE, 131, 140).name().map(DomainName::as_str), Some("b.example"));
-    }
-
-    #[test]
-    fn the_book_is_bounded_and_counts_who_left() {
-        let mut book = NamesBook::default();
-        for n in 0..=MAX_ANSWERS_PER_ADDR as u64 {
-            assert_eq!(book.evicted, 0);
-            book.learn(over_ipv6(PHONE), at(n), &answer(&format!("n{n}.example"), "192.0.2.1", 60));
-        }
-        assert_eq!(book.evicted, 1);
-        let mut book = NamesBook::default();
-        for n in 0..=MAX_ADDRS_PER_DEVICE as u32 {
-            let addr = core::net::Ipv4Addr::from(n).to_string();
-            book.learn(over_ipv6(PHONE), at(1), &answer("a.example", &addr, 60));
-        }
-        assert_eq!(book.evicted, 1);
-    }
-}
+mod tests;

@@ -1,3 +1,5 @@
+mod dns;
+
 use super::*;
 use crate::decode::tests::{PHONE, key, sample};
 use crate::enrich::NoNetworks;
@@ -68,8 +70,25 @@ fn answer(pipeline: &mut Pipeline, device: MacAddr, secs: u64, first_letter: u8)
     let resolver = key(device, [192, 168, 1, 1], 41_000, 53, protocol::UDP);
     let mut message = unhex(ANSWER);
     message[13] = first_letter;
-    let (header, bytes) = sample(SampleKind::DNS, Direction::Down, resolver, secs * SECOND, 0, &message);
+    ask_and_answer(pipeline, resolver, secs * SECOND, &message);
+}
+
+/// A message, and before it the question that it repeats.
+fn ask_and_answer(pipeline: &mut Pipeline, resolver: FlowKey, at: u64, message: &[u8]) {
+    let question = question_of(message);
+    let (header, bytes) = sample(SampleKind::DNS, Direction::Up, resolver, at, 0, &question);
     pipeline.handle_sample(&header, &bytes);
+    let (header, bytes) = sample(SampleKind::DNS, Direction::Down, resolver, at, 0, message);
+    pipeline.handle_sample(&header, &bytes);
+}
+
+/// The question that an answer repeats, as it was asked.
+fn question_of(answer: &[u8]) -> Vec<u8> {
+    let question_len = answer[12..].iter().position(|b| *b == 0).expect("the root") + 5;
+    let mut question = answer[..12 + question_len].to_vec();
+    question[2..4].copy_from_slice(&[1, 0]);
+    question[6..12].fill(0);
+    question
 }
 
 const MISTAT: &str = "data.mistat.xiaomi.com";
@@ -162,8 +181,8 @@ fn an_answer_goes_stale() {
 #[test]
 fn two_names_for_one_address_name_neither_conversation() {
     let mut pipeline = Pipeline::default();
-    answer(&mut pipeline, PHONE, 61, b'a');
-    answer(&mut pipeline, PHONE, 62, b'b');
+    answer(&mut pipeline, PHONE, 62, b'a');
+    answer(&mut pipeline, PHONE, 63, b'b');
     say_hello(&mut pipeline, https(5002), 66, &openssl());
     let flows = (5000..5003).map(|port| flow(https(port), 1, 65)).collect();
     let batch = drain(&mut pipeline, 1, flows);
@@ -309,7 +328,7 @@ fn what_could_not_be_read_is_counted_once() {
     pipeline.handle_sample(&header, &bytes[..40]);
     pipeline.handle_sample(&header, &[]);
     say_hello(&mut pipeline, https(2), 1, b"\x16\x03\x01\x00\x00\x01\x00");
-    let (header, bytes) = sample(SampleKind::MDNS, Direction::Up, https(1), 1, 1, b"x");
+    let (header, bytes) = sample(SampleKind(200), Direction::Up, https(1), 1, 1, b"x");
     pipeline.handle_sample(&header, &bytes);
     let batch = drain(&mut pipeline, 1, vec![]);
     let lines: Vec<_> = batch.ledger.iter().map(|l| (l.counter.as_str(), l.packets)).collect();

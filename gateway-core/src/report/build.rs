@@ -1,9 +1,10 @@
 //! Rows to a [`Report`]: adds up, puts in order, and works out what is missing.
 
 use super::coverage::{Coverage, Edge, begins_in, coverage, join};
-use super::model::{Destination, DeviceReport, Report, Shortfall, Undated, Who};
+use super::model::{Destination, DeviceReport, Hidden, Report, Shortfall, Undated, Who};
+use super::sureness::{hidden, shown_marks, sureness};
 use crate::query::{Counted, DeviceInfo, Filter, FlowSum, TimeRange};
-use crate::row::{Alias, Evidence, LedgerLine, Network, RowKind};
+use crate::row::{Alias, Evidence, LedgerLine, Marks, Network, RowKind};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
 use core::cmp::Reverse;
 use core::net::IpAddr;
@@ -75,6 +76,7 @@ pub fn build(input: Input) -> Report {
         devices: reports,
         unseen,
         evidence: by_evidence.into_iter().rev().collect(),
+        sureness: sureness(&flows),
         shortfalls: shortfalls(&coverage, coarse, &ledger, stored, unhooked_intervals),
         coverage,
         ledger,
@@ -183,7 +185,7 @@ struct DeviceSum {
 struct DestinationSum {
     volume: Volume,
     conversations: u64,
-    evidence: BTreeMap<Evidence, u64>,
+    evidence: BTreeMap<Evidence, (u64, Marks)>,
     networks: BTreeMap<Network, u64>,
     countries: BTreeMap<Country, u64>,
     peers: BTreeMap<IpAddr, u64>,
@@ -195,7 +197,8 @@ impl DestinationSum {
         let Network { asn, organisation, country } = &flow.network;
         self.volume.add(flow.volume);
         self.conversations = self.conversations.saturating_add(flow.conversations);
-        *self.evidence.entry(flow.key.evidence).or_default() += bytes;
+        let (sum, marks) = self.evidence.entry(flow.key.evidence).or_default();
+        (*sum, *marks) = (*sum + bytes, marks.with(shown_marks(&flow.key)));
         if asn.is_some() || organisation.is_some() {
             let network = Network { asn: *asn, organisation: organisation.clone(), country: None };
             *self.networks.entry(network).or_default() += bytes;
@@ -215,12 +218,19 @@ impl DestinationSum {
             who,
             volume,
             conversations,
-            evidence: by_bytes(evidence),
+            evidence: by_evidence_bytes(evidence),
             networks: by_bytes(networks).into_iter().map(|(network, _)| network).collect(),
             countries: by_bytes(countries).into_iter().map(|(country, _)| country).collect(),
             unnamed_addrs: by_bytes(peers).into_iter().map(|(addr, _)| addr).collect(),
         }
     }
+}
+
+fn by_evidence_bytes(sums: BTreeMap<Evidence, (u64, Marks)>) -> Vec<(Evidence, Marks, u64)> {
+    let mut sums: Vec<_> =
+        sums.into_iter().map(|(evidence, (bytes, marks))| (evidence, marks, bytes)).collect();
+    sums.sort_by_key(|(_, _, bytes)| Reverse(*bytes));
+    sums
 }
 
 /// Most bytes first, equals by key.
@@ -256,6 +266,7 @@ fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'
             }
         }
     }
+    let mut hidden = hidden(flows);
     let mut reports: Vec<_> = sums
         .into_iter()
         .map(|(mac, DeviceSum { routed, coarse, local, destinations })| {
@@ -267,7 +278,8 @@ fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'
             destinations.sort_by_key(|d| Reverse((d.volume.up_bytes, d.volume.bytes())));
             let name = known.display_name();
             let DeviceInfo { label, hostname, addrs, .. } = known;
-            DeviceReport { mac, name, label, hostname, addrs, routed, coarse, local, destinations }
+            let hidden: Vec<Hidden> = hidden.remove(&mac).unwrap_or_default();
+            DeviceReport { mac, name, label, hostname, addrs, routed, coarse, local, destinations, hidden }
         })
         .collect();
     let bytes = |d: &DeviceReport| (d.routed.up_bytes, d.routed.bytes());

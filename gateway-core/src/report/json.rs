@@ -3,14 +3,14 @@
 
 use super::civil::Civil;
 use super::coverage::{Coverage, Edge, Straddle};
-use super::model::{Destination, DeviceReport, Report, Shortfall, Who};
+use super::model::{Destination, DeviceReport, Hidden, Report, Shortfall, Sureness, Who};
 use crate::query::TimeRange;
 use crate::row::{LedgerLine, Network};
 use crate::units::{DomainName, Volume};
 use serde::Serialize;
 
 /// Version of the shape: raised by a change that a reader could stumble over.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A range of time.
 #[derive(Clone, Debug, Serialize)]
@@ -44,8 +44,19 @@ struct JsonReport<'a> {
     devices: Vec<JsonDevice<'a>>,
     devices_not_seen: &'a [String],
     evidence: Vec<JsonEvidence>,
+    sureness: JsonSureness,
     ledger: Vec<JsonLedger<'a>>,
     stored: Volume,
+}
+
+/// Null where there was none of it.
+#[derive(Serialize)]
+struct JsonSureness {
+    outer_names: Option<Volume>,
+    has_rivals: Option<Volume>,
+    stretched: Option<Volume>,
+    undecided: Option<Volume>,
+    uncovered: Option<Volume>,
 }
 
 #[derive(Serialize)]
@@ -94,6 +105,17 @@ struct JsonDevice<'a> {
     peer_unknown: Option<Volume>,
     local: Option<Volume>,
     destinations: Vec<JsonDestination<'a>>,
+    hides_names: Vec<JsonHidden<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonHidden<'a> {
+    application: &'static str,
+    name: Option<&'a str>,
+    addresses: Vec<String>,
+    #[serde(flatten)]
+    volume: Volume,
+    conversations: u64,
 }
 
 #[derive(Serialize)]
@@ -114,6 +136,7 @@ struct JsonDestination<'a> {
 #[derive(Serialize)]
 struct JsonEvidenceBytes {
     evidence: &'static str,
+    marks: Vec<&'static str>,
     bytes: u64,
 }
 
@@ -153,6 +176,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         devices,
         unseen,
         evidence,
+        sureness: Sureness { outer_names, has_rivals, stretched, undecided, uncovered },
         ledger,
         stored,
         shortfalls,
@@ -175,6 +199,13 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         devices: devices.iter().map(device).collect(),
         devices_not_seen: unseen,
         evidence: evidence.iter().map(|(e, v)| JsonEvidence { evidence: e.word(), volume: *v }).collect(),
+        sureness: JsonSureness {
+            outer_names: seen(*outer_names),
+            has_rivals: seen(*has_rivals),
+            stretched: seen(*stretched),
+            undecided: seen(*undecided),
+            uncovered: seen(*uncovered),
+        },
         ledger: ledger.iter().map(ledger_line).collect(),
         stored: *stored,
     };
@@ -225,7 +256,8 @@ fn seen(volume: Volume) -> Option<Volume> {
 }
 
 fn device(device: &DeviceReport) -> JsonDevice<'_> {
-    let DeviceReport { mac, name, label, hostname, addrs, routed, coarse, local, destinations } = device;
+    let DeviceReport { mac, name, label, hostname, addrs, routed, coarse, local, destinations, hidden } =
+        device;
     JsonDevice {
         mac: mac.to_string(),
         is_locally_administered: mac.is_locally_administered(),
@@ -237,6 +269,18 @@ fn device(device: &DeviceReport) -> JsonDevice<'_> {
         peer_unknown: seen(*coarse),
         local: seen(*local),
         destinations: destinations.iter().map(destination).collect(),
+        hides_names: hidden.iter().map(hiding).collect(),
+    }
+}
+
+fn hiding(hidden: &Hidden) -> JsonHidden<'_> {
+    let Hidden { application, name, addrs, volume, conversations } = hidden;
+    JsonHidden {
+        application: application.word(),
+        name: name.as_ref().map(DomainName::as_str),
+        addresses: addrs.iter().map(ToString::to_string).collect(),
+        volume: *volume,
+        conversations: *conversations,
     }
 }
 
@@ -256,7 +300,11 @@ fn destination(destination: &Destination) -> JsonDestination<'_> {
         conversations: *conversations,
         evidence: evidence
             .iter()
-            .map(|(e, bytes)| JsonEvidenceBytes { evidence: e.word(), bytes: *bytes })
+            .map(|(e, marks, bytes)| JsonEvidenceBytes {
+                evidence: e.word(),
+                marks: marks.words().collect(),
+                bytes: *bytes,
+            })
             .collect(),
         networks: networks.iter().map(network).collect(),
         countries: countries.iter().map(ToString::to_string).collect(),

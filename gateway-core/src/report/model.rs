@@ -1,8 +1,9 @@
 //! What a report says, before it is put in writing. Plain values, every list in the order it is to be printed.
 
 use super::coverage::{Coverage, Edge};
+use crate::application::Application;
 use crate::query::TimeRange;
-use crate::row::{Evidence, LedgerLine, Network};
+use crate::row::{Evidence, LedgerLine, Marks, Network};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
 use core::net::IpAddr;
 
@@ -27,6 +28,8 @@ pub struct Report {
     pub unseen: Vec<String>,
     /// Routed volume by the evidence for its name, strongest first; those without volume left out.
     pub evidence: Vec<(Evidence, Volume)>,
+    /// Routed volume by what has to be said with its name.
+    pub sureness: Sureness,
     /// The ledger of the whole network, whatever the filter.
     pub ledger: Vec<LedgerLine>,
     /// All volume in rows of the whole network, whatever the filter.
@@ -56,6 +59,39 @@ pub struct DeviceReport {
     pub local: Volume,
     /// Where it went, most sent first.
     pub destinations: Vec<Destination>,
+    /// Its encrypted DNS and VPNs, by protocol, most bytes first.
+    pub hidden: Vec<Hidden>,
+}
+
+/// Volume exchanged with the world by what has to be said with its name. One byte may be in several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sureness {
+    /// The name is the outer one of a hello with ECH, or of what looks like one.
+    pub outer_names: Volume,
+    /// The name is by the DNS, and others were possible.
+    pub has_rivals: Volume,
+    /// The name is by a DNS answer older than its TTL.
+    pub stretched: Volume,
+    /// There is no name, because several were possible.
+    pub undecided: Volume,
+    /// No DNS answer had given the device the peer's address before, and the protocol is one that has a name to ask
+    /// for ([`needs_no_name`](super::sureness::needs_no_name) lists those that have not).
+    pub uncovered: Volume,
+}
+
+/// A peer that hides names: a resolver of encrypted DNS, a VPN.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hidden {
+    /// How.
+    pub application: Application,
+    /// The peer's name, if one is known.
+    pub name: Option<DomainName>,
+    /// Its addresses, in order.
+    pub addrs: Vec<IpAddr>,
+    /// How much.
+    pub volume: Volume,
+    /// How many conversations, counted once per interval that they were alive in.
+    pub conversations: u64,
 }
 
 /// Who is at the other end.
@@ -78,8 +114,8 @@ pub struct Destination {
     pub volume: Volume,
     /// How many conversations, counted once per interval that they were alive in.
     pub conversations: u64,
-    /// Why it has its name, with the bytes of each evidence, most bytes first.
-    pub evidence: Vec<(Evidence, u64)>,
+    /// Why it has its name, with the marks of any part of it and the bytes of each evidence, most bytes first.
+    pub evidence: Vec<(Evidence, Marks, u64)>,
     /// The networks its addresses are in (country left out), most bytes first.
     pub networks: Vec<Network>,
     /// The countries its addresses are in, most bytes first.

@@ -4,9 +4,10 @@ use super::account;
 use super::amount::{bytes, percent, several};
 use super::civil::Civil;
 use super::model::{Destination, DeviceReport, Report, Who};
+use super::sureness::{evidence_cell, hidden_part, sure_part};
 use super::table::{Align, Paint, Style, Table, clean};
 use crate::query::TimeRange;
-use crate::row::Evidence;
+use crate::row::{Evidence, Marks};
 use crate::units::{Volume, WallTime};
 use core::fmt::Write;
 
@@ -77,6 +78,8 @@ pub fn text(report: &Report, look: &Look<'_>) -> String {
         line(&mut out, &format!("\n{what}: {}", clean(&report.unseen.join(", "))));
     }
     evidence_part(&mut out, report, look);
+    sure_part(&mut out, report, look);
+    hidden_part(&mut out, report, look);
     local_part(&mut out, report, look);
     account::ledger_part(&mut out, report, look);
     account::complete_part(&mut out, report, look);
@@ -167,8 +170,7 @@ fn destination_words(destination: &Destination) -> String {
 }
 
 fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
-    let DeviceReport { mac, name, label, hostname, addrs: _, routed, coarse, local: _, destinations } =
-        device;
+    let DeviceReport { mac, name, label, hostname, routed, coarse, destinations, .. } = device;
     let mut about = Vec::new();
     if label.is_some() || hostname.is_some() {
         about.push(mac.to_string());
@@ -238,8 +240,11 @@ fn destination_cells(destination: &Destination, device_up: u64, look: &Look<'_>)
         Who::Name(_) | Who::Address(_) => destination_words(destination),
     };
     let mut line = cells(&who, *volume, device_up, conversations.to_string(), look);
-    let words = evidence.iter().filter(|(e, _)| *e != Evidence::None).map(|(e, _)| evidence_words(*e));
-    let words: Vec<_> = words.collect();
+    let is_said = |(evidence, marks, _): &&(Evidence, Marks, u64)| {
+        *evidence != Evidence::None || marks.has(Marks::UNDECIDED) || marks.has(Marks::UNCOVERED)
+    };
+    let words: Vec<_> =
+        evidence.iter().filter(is_said).map(|(e, marks, _)| evidence_cell(*e, *marks)).collect();
     let network = networks.first().map_or_else(String::new, |n| {
         let asn = n.asn.map(|asn| format!("AS{asn}"));
         let parts: Vec<_> = asn.into_iter().chain(n.organisation.clone()).collect();
@@ -270,18 +275,6 @@ fn cells(what: &str, volume: Volume, device_up: u64, conversations: String, look
         String::new(),
         String::new(),
     ]
-}
-
-/// An evidence in a word or two.
-#[must_use]
-pub fn evidence_words(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::None => "no name",
-        Evidence::Dns => "DNS",
-        Evidence::HttpHost => "HTTP",
-        Evidence::QuicSni => "QUIC",
-        Evidence::TlsSni => "TLS",
-    }
 }
 
 fn evidence_part(out: &mut String, report: &Report, look: &Look<'_>) {

@@ -12,6 +12,7 @@ pub mod dns;
 mod error;
 pub mod http;
 pub mod ip;
+pub mod quic;
 mod reader;
 pub mod tcp;
 pub mod text;

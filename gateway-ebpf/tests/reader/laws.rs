@@ -6,8 +6,8 @@ use gateway_common::{
     FlowFlags, FlowState, protocol,
 };
 use gateway_ebpf::{
-    Frame, IPV4_HEAD, IPV6_HEAD, OtherEnd, Outcome, Packet, PacketBytes, Verdict, hello_verdict,
-    names_sample, other_end, other_mac, read_packet, read_quick_ipv4, read_quick_ipv6,
+    Frame, IPV4_HEAD, IPV6_HEAD, OtherEnd, Outcome, Packet, PacketBytes, names_sample, other_end, other_mac,
+    read_packet, read_quick_ipv4, read_quick_ipv6,
 };
 use proptest::{prelude::*, sample::Index};
 
@@ -100,15 +100,6 @@ proptest! {
         let _ = quick(&bytes, &Frame { len, gso_segs, gso_size }, direction);
         let _ = other_end(&bytes[..], direction);
     }
-
-    #[test]
-    fn any_first_bytes_get_a_verdict(stage in 0u8..255, head in any::<[u8; 6]>(), payload_len in any::<u32>()) {
-        if let Verdict::Copy(_, next) = hello_verdict(stage, head, payload_len) {
-            // The search always comes to an end: the stage grows, and then it is over.
-            prop_assert!(next == FlowState::HELLO_DONE || next > stage);
-            prop_assert!(next == FlowState::HELLO_DONE || next <= 6);
-        }
-    }
 }
 
 #[test]
@@ -141,40 +132,6 @@ fn the_quick_way_is_the_usual_way() {
 }
 
 #[test]
-fn verdicts_on_first_bytes() {
-    use gateway_common::SampleKind as Kind;
-    let done = FlowState::HELLO_DONE;
-    let hello = |high, low| [0x16, 3, 1, high, low, 1];
-    for (stage, head, payload_len, expected) in [
-        (0, hello(2, 0), 517, Verdict::Copy(Kind::TLS, done)),
-        (0, hello(2, 0), 516, Verdict::Copy(Kind::TLS, 1)),
-        (0, hello(2, 0), 1460, Verdict::Copy(Kind::TLS, done)),
-        (0, hello(0xff, 0xff), 1460, Verdict::Copy(Kind::TLS, 1)),
-        (1, [0xcc; 6], 10, Verdict::Copy(Kind::TLS, 2)),
-        (5, [0xcc; 6], 10, Verdict::Copy(Kind::TLS, 6)),
-        (6, [0xcc; 6], 10, Verdict::Copy(Kind::TLS, done)),
-        (0, [0x16, 3, 3, 0, 40, 2], 45, Verdict::Over),
-        (0, [0x17, 3, 3, 0, 40, 1], 45, Verdict::Over),
-        (0, *b"GET / ", 30, Verdict::Copy(Kind::HTTP, done)),
-        (0, *b"HEAD /", 30, Verdict::Copy(Kind::HTTP, done)),
-        (0, *b"PUT /a", 30, Verdict::Copy(Kind::HTTP, done)),
-        (0, *b"POST /", 30, Verdict::Copy(Kind::HTTP, done)),
-        (0, *b"PATCH ", 30, Verdict::Copy(Kind::HTTP, done)),
-        (0, *b"DELETE", 30, Verdict::Copy(Kind::HTTP, done)),
-        (0, *b"OPTION", 30, Verdict::Copy(Kind::HTTP, done)),
-        (0, *b"CONNEC", 30, Verdict::Copy(Kind::HTTP, done)),
-        (0, *b"SSH-2.", 30, Verdict::Over),
-        (0, *b"GETTER", 30, Verdict::Over),
-    ] {
-        assert_eq!(
-            hello_verdict(stage, head, payload_len),
-            expected,
-            "stage {stage}, {head:02x?}, {payload_len}"
-        );
-    }
-}
-
-#[test]
 fn counters_add_up_and_remember_who_opened() {
     use gateway_ebpf::{count_into, fresh};
     let read = |name| {
@@ -195,10 +152,7 @@ fn counters_add_up_and_remember_who_opened() {
     }
     assert_eq!((counters.up_bytes, counters.up_packets), (45, 1));
     assert_eq!((counters.down_bytes, counters.down_packets), (45 + 3000, 3));
-    assert_eq!(
-        (counters.state.opened, counters.state.tcp_flags_up, counters.state.tcp_flags_down),
-        (0, 0x18, 0x18)
-    );
+    assert_eq!((counters.state.opened, counters.state.tcp_flags), (0, 0x18));
     assert_eq!(counters.state.hello_stage, FlowState::HELLO_DONE);
     // The answer to a SYN opens nothing; the SYN does, and begins the search for a hello anew.
     let (packet, direction) = read("tcp4 syn and ack");

@@ -4,6 +4,7 @@
 mod fixtures;
 mod hash;
 mod laws;
+mod sought;
 
 use fixtures::{Expected, Fixture, Reach, Told, frame::GATEWAY};
 use gateway_common::{FlowKey, MacAddr};

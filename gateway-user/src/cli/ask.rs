@@ -4,9 +4,10 @@ use super::Outcome;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
 use crate::store::Reader;
+use gateway_core::application::Application;
 use gateway_core::query::{
-    DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_asn, parse_country, parse_evidence,
-    parse_protocol,
+    DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_application, parse_asn, parse_country,
+    parse_evidence, parse_protocol,
 };
 use gateway_core::report::account::reaching_in_words;
 use gateway_core::report::coverage::{Coverage, coverage};
@@ -57,6 +58,12 @@ pub struct FilterArgs {
     /// How the name is known: none, dns, http_host, quic_sni, tls_sni.
     #[arg(long, value_name = "WORD", value_parser = parse_evidence)]
     evidence: Vec<Evidence>,
+    /// The protocol that was recognised: tls, quic, dns, doh, wireguard and so on.
+    #[arg(long, value_name = "WORD", value_parser = parse_application)]
+    application: Vec<Application>,
+    /// Only to addresses that no DNS answer had given the device before, as the report counts them.
+    #[arg(long)]
+    uncovered: bool,
     /// The IP protocol: tcp, udp, icmp, or a number.
     #[arg(long, value_parser = parse_protocol)]
     protocol: Vec<u8>,
@@ -72,13 +79,16 @@ impl FilterArgs {
     /// As a value.
     #[must_use]
     pub fn filter(&self) -> Filter {
-        let Self { device, name, network, country, evidence, protocol, port, peer } = self;
+        let Self { device, name, network, country, evidence, .. } = self;
+        let Self { application, uncovered, protocol, port, peer, .. } = self;
         Filter {
             devices: device.clone(),
             names: name.clone(),
             asns: network.clone(),
             countries: country.clone(),
             evidence: evidence.clone(),
+            applications: application.clone(),
+            is_uncovered: *uncovered,
             protocols: protocol.clone(),
             ports: port.clone(),
             peers: peer.clone(),

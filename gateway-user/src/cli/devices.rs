@@ -179,6 +179,7 @@ struct Shape<'a> {
     hostname: Option<&'a str>,
     hostname_source: Option<&'a str>,
     vendor_class: Option<&'a str>,
+    parameter_list: Option<&'a str>,
     addresses: Vec<String>,
     first_seen: Option<String>,
     last_seen: Option<String>,
@@ -186,8 +187,8 @@ struct Shape<'a> {
 
 impl<'a> Shape<'a> {
     fn of(device: &'a DeviceInfo) -> Self {
-        let DeviceInfo { mac, label, hostname, hostname_source, vendor_class, addrs, first_seen, last_seen } =
-            device;
+        let DeviceInfo { mac, label, hostname, hostname_source, vendor_class, parameter_list, .. } = device;
+        let DeviceInfo { addrs, first_seen, last_seen, .. } = device;
         let utc = |at: &Option<WallTime>| at.map(Civil::utc);
         Self {
             mac: mac.to_string(),
@@ -196,6 +197,7 @@ impl<'a> Shape<'a> {
             hostname: hostname.as_deref(),
             hostname_source: hostname_source.as_deref(),
             vendor_class: vendor_class.as_deref(),
+            parameter_list: parameter_list.as_deref(),
             addresses: addrs.iter().map(ToString::to_string).collect(),
             first_seen: utc(first_seen),
             last_seen: utc(last_seen),
@@ -211,6 +213,7 @@ fn print_csv(out: &mut dyn Write, devices: &[DeviceInfo]) -> anyhow::Result<()> 
         "hostname",
         "hostname_source",
         "vendor_class",
+        "parameter_list",
         "addresses",
         "first_seen",
         "last_seen",
@@ -224,6 +227,7 @@ fn print_csv(out: &mut dyn Write, devices: &[DeviceInfo]) -> anyhow::Result<()> 
             hostname,
             hostname_source,
             vendor_class,
+            parameter_list,
             addresses,
             first_seen,
             last_seen,
@@ -237,6 +241,7 @@ fn print_csv(out: &mut dyn Write, devices: &[DeviceInfo]) -> anyhow::Result<()> 
                 csv::maybe(hostname),
                 csv::maybe(hostname_source),
                 csv::maybe(vendor_class),
+                csv::maybe(parameter_list),
                 addresses.join(" "),
                 csv::maybe(first_seen),
                 csv::maybe(last_seen),

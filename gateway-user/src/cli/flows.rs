@@ -4,13 +4,15 @@ use super::ask::{Asked, DatabaseArg, FilterArgs, answer, limit};
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use super::{Outcome, csv};
+use gateway_core::application::Application;
 use gateway_core::query::{DeviceInfo, FlowSum, protocol_word};
 use gateway_core::report::amount::bytes;
 use gateway_core::report::civil::Civil;
 use gateway_core::report::json::{JsonRange, VERSION};
+use gateway_core::report::sureness::{evidence_cell, legend, shown_marks};
 use gateway_core::report::table::{Align, Table};
-use gateway_core::report::text::{COARSE_WORDS, Look, evidence_words};
-use gateway_core::row::{Evidence, OpenedBy, RowKind};
+use gateway_core::report::text::{COARSE_WORDS, Look};
+use gateway_core::row::{OpenedBy, RowKind};
 use gateway_core::units::{DomainName, Mac, Volume};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -20,7 +22,7 @@ use std::io::Write;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  telltale flows --country RU --country SG\n  telltale flows --name '*.xiaomi.com' \
-    --last 7d\n  telltale flows --evidence none --port 443 --json\n  telltale flows --day yesterday --csv > flows.csv"
+    --last 7d\n  telltale flows --evidence none --port 443 --json\n  telltale flows --uncovered\n  telltale flows --day yesterday --csv > flows.csv"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -107,6 +109,9 @@ fn print_text(
     if flows.iter().any(|flow| flow.key.kind == RowKind::Coarse) {
         table.note(COARSE_WORDS);
     }
+    for line in legend(flows.iter().map(|flow| shown_marks(&flow.key))) {
+        table.note(&line);
+    }
     out.write_all(table.render(0, look.width, look.paint).as_bytes())?;
     Ok(())
 }
@@ -125,6 +130,10 @@ fn text_cells(flow: &FlowSum, devices: &BTreeMap<Mac, String>, look: &Look<'_>) 
         (_, port) if key.opened_by == OpenedBy::Peer => format!("{protocol}/{port} of the device"),
         (_, port) => format!("{protocol}/{port}"),
     };
+    let service = match key.application {
+        Application::Unknown => service,
+        application => format!("{service} {}", application.word()),
+    };
     let organisation = network.organisation.as_deref().unwrap_or_default();
     let network_words = network.asn.map_or_else(String::new, |asn| format!("AS{asn} "));
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
@@ -141,7 +150,7 @@ fn text_cells(flow: &FlowSum, devices: &BTreeMap<Mac, String>, look: &Look<'_>) 
         bytes(volume.up_bytes, look.is_exact),
         bytes(volume.down_bytes, look.is_exact),
         if key.kind == RowKind::Coarse { "?".to_owned() } else { conversations.to_string() },
-        if key.evidence == Evidence::None { "-" } else { evidence_words(key.evidence) }.to_owned(),
+        evidence_cell(key.evidence, shown_marks(key)),
         dash(format!("{network_words}{organisation}").trim_end().to_owned()),
         dash(network.country.map_or_else(String::new, |c| c.to_string())),
     ]
@@ -170,6 +179,9 @@ struct Shape {
     opened_by: Option<&'static str>,
     name: Option<String>,
     evidence: &'static str,
+    marks: Vec<&'static str>,
+    application: &'static str,
+    answer_secs: Option<u32>,
     asn: Option<u32>,
     organisation: Option<String>,
     country: Option<String>,
@@ -182,7 +194,7 @@ struct Shape {
 
 impl Shape {
     fn of(flow: &FlowSum, devices: &BTreeMap<Mac, String>) -> Self {
-        let FlowSum { key, network, volume, conversations, first_at, last_at } = flow;
+        let FlowSum { key, network, volume, conversations, first_at, last_at, oldest_answer_secs } = flow;
         Self {
             device: key.device.to_string(),
             device_name: device_name(devices, key.device),
@@ -202,6 +214,9 @@ impl Shape {
             },
             name: key.name.as_ref().map(DomainName::to_string),
             evidence: key.evidence.word(),
+            marks: key.marks.words().collect(),
+            application: key.application.word(),
+            answer_secs: *oldest_answer_secs,
             asn: network.asn,
             organisation: network.organisation.clone(),
             country: network.country.map(|c| c.to_string()),
@@ -213,7 +228,7 @@ impl Shape {
     }
 }
 
-const CSV_HEAD: [&str; 19] = [
+const CSV_HEAD: [&str; 22] = [
     "device",
     "device_name",
     "kind",
@@ -223,6 +238,9 @@ const CSV_HEAD: [&str; 19] = [
     "opened_by",
     "name",
     "evidence",
+    "marks",
+    "application",
+    "answer_secs",
     "asn",
     "organisation",
     "country",
@@ -235,8 +253,10 @@ const CSV_HEAD: [&str; 19] = [
     "last_at",
 ];
 
-fn csv_fields(shape: Shape) -> [String; 19] {
-    let Shape { device, device_name, kind, peer, port, protocol, opened_by, name, evidence, .. } = shape;
+fn csv_fields(shape: Shape) -> [String; 22] {
+    let Shape { device, device_name, kind, peer, port, protocol, opened_by, name, evidence, marks, .. } =
+        shape;
+    let Shape { application, answer_secs, .. } = shape;
     let Shape { asn, organisation, country, volume, conversations, first_at, last_at, .. } = shape;
     let Volume { up_bytes, down_bytes, up_packets, down_packets } = volume;
     [
@@ -249,6 +269,9 @@ fn csv_fields(shape: Shape) -> [String; 19] {
         csv::maybe(opened_by),
         csv::maybe(name),
         evidence.to_owned(),
+        marks.join(" "),
+        application.to_owned(),
+        csv::maybe(answer_secs),
         csv::maybe(asn),
         csv::maybe(organisation),
         csv::maybe(country),

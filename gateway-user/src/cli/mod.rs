@@ -7,6 +7,7 @@ pub mod completions;
 pub mod csv;
 pub mod devices;
 mod doctor;
+pub mod explain;
 pub mod flows;
 pub mod man;
 pub mod replay;
@@ -38,6 +39,7 @@ enum Command {
     Report(report::Args),
     Top(top::Args),
     Flows(flows::Args),
+    Explain(explain::Args),
     Devices(devices::Args),
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
@@ -80,6 +82,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Report(args) => report::run(&args, &mut out)?,
         Command::Top(args) => top::run(&args, &mut out)?,
         Command::Flows(args) => flows::run(&args, &mut out)?,
+        Command::Explain(args) => explain::run(&args, &mut out)?,
         Command::Devices(args) => devices::run(&args, &mut out)?,
         Command::Completions(args) => completions::run(&args, &mut out)?,
         Command::Man(args) => man::run(&args, &mut out)?,

@@ -6,7 +6,9 @@ use super::screen::ScreenArgs;
 use super::{report, when};
 use crate::config::{Config, ConfigFlags};
 use crate::replay::capture::{self, CaptureError, LinkType};
+use crate::replay::conversations::Conversations;
 use crate::replay::keep::{Keeper, Kept};
+use crate::replay::listing::{Lister, Written};
 use crate::replay::table::{MAX_CONVERSATIONS, Rules, Table};
 use crate::replay::{Fed, boot_id_of, feed, table_id_of};
 use crate::store::{Reader, Writer};
@@ -18,7 +20,8 @@ use gateway_core::query::{Filter, TimeRange};
 use gateway_core::report::{json::json, text::text};
 use gateway_core::units::Mac;
 use ipnetwork::IpNetwork;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Counts a capture as if it were live, and prints its report.
@@ -26,7 +29,8 @@ use std::path::{Path, PathBuf};
 #[command(
     after_help = "The capture is best taken on the LAN port of a gateway: `tcpdump -i br-lan -w evening.pcap`.\n\n\
     Examples:\n  telltale replay evening.pcap\n  telltale replay evening.pcap.gz --database evenings.db\n  \
-    ssh router tcpdump -i br-lan -U -w - | telltale replay -"
+    ssh router tcpdump -i br-lan -U -w - | telltale replay -\n  \
+    telltale replay evening.pcap --flows-json | jq -r 'select(.domain == null) | .dst'"
 )]
 pub struct Args {
     /// The capture: pcap or pcapng, plain or compressed with gzip; - for the standard input.
@@ -56,6 +60,17 @@ pub struct Args {
     /// Print JSON, with every destination.
     #[arg(long)]
     json: bool,
+    /// Instead of a report, write one JSON object per conversation and line to PATH [default: -, the standard
+    /// output]: who began it with whom, packets and IP-layer bytes both ways, and its name with its source. All
+    /// packets count, seen from the end that began; devices, intervals and the database play no part.
+    #[arg(
+        long,
+        value_name = "PATH",
+        num_args = 0..=1,
+        default_missing_value = "-",
+        conflicts_with_all = ["database", "gateway_mac", "local", "json", "limit"]
+    )]
+    flows_json: Option<PathBuf>,
     #[command(flatten)]
     screen: ScreenArgs,
 }
@@ -68,6 +83,9 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let flags = ConfigFlags { config: args.config.clone(), ..ConfigFlags::default() };
     let config = Config::load(&flags)?;
+    if let Some(path) = &args.flows_json {
+        return list(args, &config, path, out);
+    }
     // Lives as long as the report needs it.
     let (_throw_away, database) = match &args.database {
         Some(path) => (None, path.clone()),
@@ -106,6 +124,46 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         say(&format!("no packet of any device is in the capture {}", args.capture.display()));
     }
     Ok(outcome)
+}
+
+/// The conversations of the capture, to `path` or (`-`) to `out`.
+fn list(args: &Args, config: &Config, path: &Path, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+    let mut capture = capture::open(&args.capture)?;
+    let mut file = match path.to_str() {
+        Some("-") => None,
+        _ => Some(create(path)?),
+    };
+    let mut table =
+        Table::by_initiator(args.drain_every_secs.unwrap_or(config.drain_every_secs), boot_id_of(&capture));
+    let pipeline = Pipeline::new(PipelineConfig {
+        local: config.local_networks.clone(),
+        excluded: config.excluded_networks.clone(),
+    });
+    let out = file.as_mut().map_or(out, |file| file as &mut dyn Write);
+    let mut lister = Lister::new(pipeline, Conversations::default(), config.excluded_networks.clone(), out);
+    let fed = feed(&mut capture, &mut table, &mut lister)?;
+    let Written { lines, excluded } = lister.finish()?;
+    if excluded > 0 {
+        say(&format!("left out {excluded} conversations with networks that the configuration excludes"));
+    }
+    complain(&args.capture, fed)?;
+    if lines == 0 {
+        say(&format!("no conversation is in the capture {}", args.capture.display()));
+    }
+    Ok(if lines == 0 { Outcome::Nothing } else { Outcome::Found })
+}
+
+/// Makes the file, but not out of a capture: whoever forgets that the option takes a path would lose one.
+fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
+    if path.is_file() && capture::open(path).is_ok() {
+        bail!(
+            "write the conversations: {} is a capture; name another file, or - for the output",
+            path.display()
+        );
+    }
+    let file =
+        File::create(path).with_context(|| format!("write the conversations to {}", path.display()))?;
+    Ok(BufWriter::new(file))
 }
 
 /// The capture into the database.

@@ -74,6 +74,35 @@ impl Drainer {
         })
     }
 
+    /// Tells the pipeline what the daemon before this one knew. Names are worth that, and nothing else hangs on it:
+    /// what cannot be read is said, and counting goes on.
+    ///
+    /// # Errors
+    /// When the tables or the clocks cannot be read.
+    pub async fn remember(&mut self, tables: &Tables) -> anyhow::Result<()> {
+        match self.journal.memory(&self.boot_id, tables.table_id()?, clock::now()?).await {
+            Ok(memory) => {
+                let (answers, conversations) = (memory.answers.len(), memory.conversations.len());
+                tracing::debug!("remembering {answers} answers of the DNS and {conversations} conversations");
+                self.pipeline.restore(memory);
+            }
+            Err(error) => tracing::warn!("{error:#}; names of before are not known"),
+        }
+        Ok(())
+    }
+
+    /// Keeps the conversations that are under way, for the daemon that starts next. To be called after the last drain.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    pub async fn keep(&self, tables: &Tables) -> anyhow::Result<()> {
+        let conversations = self.pipeline.open_conversations();
+        if let Err(error) = self.journal.keep(&self.boot_id, tables.table_id()?, conversations).await {
+            tracing::warn!("{error:#}; the next start does not know them");
+        }
+        Ok(())
+    }
+
     /// Adds events to the ledger of the interval that is running.
     pub fn note(&mut self, counter: &'static str, count: u64) {
         if count > 0 {

@@ -98,7 +98,8 @@ impl Daemon {
         };
         let pipeline = pipeline_of(&config);
         let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
-        let drainer = Drainer::new(pipeline, networks, journal, watch)?;
+        let mut drainer = Drainer::new(pipeline, networks, journal, watch)?;
+        drainer.remember(&kernel.tables).await?;
         let attachments = Attachments::new(options.is_tcx_off);
         // Before it says that it counts: whoever asks it to stop from then on is heard.
         let stop = Stop::listen()?;
@@ -169,6 +170,9 @@ impl Daemon {
             self.attachments.detach_all(&self.kernel.pins)?;
         }
         self.drain().await.context("drain once more (the counts stay in the kernel for the next start)")?;
+        if !self.options.detaches_at_exit {
+            self.drainer.keep(&self.kernel.tables).await?;
+        }
         if self.options.detaches_at_exit {
             let maps = self.kernel.pins.maps(&self.kernel.tables.geometry());
             self.kernel.pins.remove(&maps)?;
@@ -256,6 +260,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     Attachments::detach_where(&pins, |_| true)?;
     let mut drainer = Drainer::new(pipeline, networks, journal, Box::new(|_| {}))?;
     if kernel.tables.is_begun()? {
+        drainer.remember(&kernel.tables).await?;
         let Kernel { names, hellos, tables, .. } = &mut kernel;
         for ring in [names, hellos] {
             ring.take(u64::MAX, |header, bytes| drainer.pipeline.handle_sample(header, bytes));

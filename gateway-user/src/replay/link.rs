@@ -8,6 +8,7 @@
 //! RFC 2464 §7).
 
 use super::capture::LinkType;
+use super::wifi::{self, Wifi};
 
 /// Link types that can be read (<https://www.tcpdump.org/linktypes.html>).
 mod number {
@@ -19,10 +20,13 @@ mod number {
     pub(super) const PPP_HDLC: u16 = 50;
     pub(super) const PPP_ETHER: u16 = 51;
     pub(super) const RAW: u16 = 101;
+    pub(super) const IEEE802_11: u16 = 105;
     pub(super) const LOOP: u16 = 108;
     pub(super) const LINUX_SLL: u16 = 113;
+    pub(super) const IEEE802_11_RADIOTAP: u16 = 127;
     pub(super) const IPV4: u16 = 228;
     pub(super) const IPV6: u16 = 229;
+    pub(super) const NFLOG: u16 = 239;
     pub(super) const LINUX_SLL2: u16 = 276;
 }
 
@@ -32,6 +36,15 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// PPP in Ethernet without PPPoE (IANA "IEEE 802 Numbers"); stands for PPP packets that are not IP.
 const ETHERTYPE_PPP: u16 = 0x880b;
 const ETHERTYPE_PPPOE_SESSION: u16 = 0x8864;
+const ETHERTYPE_VLAN: u16 = 0x8100;
+const ETHERTYPE_QINQ: u16 = 0x88a8;
+const ETHERTYPE_OLD_QINQ: u16 = 0x9100;
+const ETHERTYPE_MPLS: u16 = 0x8847;
+const ETHERTYPE_MPLS_MULTICAST: u16 = 0x8848;
+/// Below this the field is an IEEE 802.3 length, not a type.
+const FIRST_ETHERTYPE: u16 = 0x0600;
+/// The most that an IEEE 802.3 length may say.
+const MAX_LENGTH: u16 = 1500;
 /// IEEE 802 local experimental; stands for what is neither IP nor said to be anything.
 const ETHERTYPE_EXPERIMENTAL: u16 = 0x88b5;
 
@@ -51,13 +64,21 @@ pub(super) fn is_readable(link: LinkType) -> bool {
             | number::PPP_HDLC
             | number::PPP_ETHER
             | number::RAW
+            | number::IEEE802_11
             | number::LOOP
             | number::LINUX_SLL
+            | number::IEEE802_11_RADIOTAP
             | number::IPV4
             | number::IPV6
+            | number::NFLOG
             | number::LINUX_SLL2
     );
     link == LinkType::ETHERNET || is_made_ethernet
+}
+
+/// Have frames of this kind of link Ethernet addresses of their own?
+pub(super) fn has_addresses(link: LinkType) -> bool {
+    matches!(link, LinkType::ETHERNET | LinkType(number::IEEE802_11 | number::IEEE802_11_RADIOTAP))
 }
 
 /// A frame from the Ethernet header on.
@@ -73,6 +94,8 @@ struct Payload<'a> {
     bytes: &'a [u8],
     /// The link says that everybody gets it.
     is_broadcast: bool,
+    /// Destination and source, where the link has them for both.
+    addresses: Option<([u8; 6], [u8; 6])>,
 }
 
 /// Makes frames of any readable link into Ethernet, in one buffer.
@@ -100,7 +123,7 @@ impl Normaliser {
         let Some(payload) = payload_of(link, bytes) else {
             return Some(EthernetFrame { bytes: &[], wire_len: ETHERNET_LEN as u32 });
         };
-        let (destination, source) = made_up(&payload);
+        let (destination, source) = payload.addresses.unwrap_or_else(|| made_up(&payload));
         self.buffer.extend_from_slice(&destination);
         self.buffer.extend_from_slice(&source);
         self.buffer.extend_from_slice(&payload.ethertype.to_be_bytes());
@@ -113,7 +136,7 @@ impl Normaliser {
 
 /// Takes the link's header off; `None` if it is not all there.
 fn payload_of(link: LinkType, bytes: &[u8]) -> Option<Payload<'_>> {
-    let plain = |ethertype, bytes| Some(Payload { ethertype, bytes, is_broadcast: false });
+    let plain = |ethertype, bytes| Some(Payload { ethertype, bytes, is_broadcast: false, addresses: None });
     match link.0 {
         // The header is an address family, in the byte order of the machine (NULL) or the network (LOOP). Only
         // IP is of interest, and IP says its version itself.
@@ -124,11 +147,25 @@ fn payload_of(link: LinkType, bytes: &[u8]) -> Option<Payload<'_>> {
         number::PPP | number::PPP_HDLC => {
             // The HDLC address and control bytes may be there or not (RFC 1661 §6.6, RFC 1662 §3.1).
             let ppp = bytes.strip_prefix(&[0xff, 0x03]).unwrap_or(bytes);
-            match ppp.split_first_chunk::<2>()? {
-                ([0x00, 0x21], ip) => plain(ETHERTYPE_IPV4, ip),
-                ([0x00, 0x57], ip) => plain(ETHERTYPE_IPV6, ip),
+            // The protocol number may be compressed to one odd byte (RFC 1661 §6.5).
+            let (protocol, payload) = match ppp.split_first()? {
+                (short, payload) if short & 1 == 1 => (u16::from(*short), payload),
+                _ => ppp.split_first_chunk::<2>().map(|(long, rest)| (u16::from_be_bytes(*long), rest))?,
+            };
+            match protocol {
+                0x0021 => plain(ETHERTYPE_IPV4, payload),
+                0x0057 => plain(ETHERTYPE_IPV6, payload),
+                // RFC 3032 §4.3.
+                0x0281 => plain(ETHERTYPE_MPLS, payload),
+                0x0283 => plain(ETHERTYPE_MPLS_MULTICAST, payload),
                 _ => plain(ETHERTYPE_PPP, ppp),
             }
+        }
+        number::IEEE802_11 => wireless(wifi::read(bytes, false)?),
+        number::IEEE802_11_RADIOTAP => wireless(wifi::with_radiotap(bytes)?),
+        number::NFLOG => {
+            let packet = nflog(bytes)?;
+            plain(by_version(packet)?, packet)
         }
         number::PPP_ETHER => plain(ETHERTYPE_PPPOE_SESSION, bytes),
         number::LINUX_SLL => {
@@ -146,10 +183,42 @@ fn payload_of(link: LinkType, bytes: &[u8]) -> Option<Payload<'_>> {
 }
 
 /// The payload of a Linux cooked frame: packet type 1 is broadcast; the protocol is an EtherType, or a small
-/// number for frames that have none.
+/// number for frames of IEEE 802.3, which have a length in its place.
 fn cooked(kind: u8, protocol: u16, bytes: &[u8]) -> Option<Payload<'_>> {
     const TO_EVERYBODY: u8 = 1;
-    Some(Payload { ethertype: protocol, bytes, is_broadcast: kind == TO_EVERYBODY })
+    let len = u16::try_from(bytes.len()).unwrap_or(MAX_LENGTH).min(MAX_LENGTH);
+    let ethertype = if protocol < FIRST_ETHERTYPE { len } else { protocol };
+    Some(Payload { ethertype, bytes, is_broadcast: kind == TO_EVERYBODY, addresses: None })
+}
+
+fn wireless(frame: Wifi<'_>) -> Option<Payload<'_>> {
+    let Wifi::Data(data) = frame else {
+        let ethertype = ETHERTYPE_EXPERIMENTAL;
+        return Some(Payload { ethertype, bytes: &[], is_broadcast: false, addresses: None });
+    };
+    let wifi::Data { destination, source, ethertype, payload } = data;
+    Some(Payload { ethertype, bytes: payload, is_broadcast: false, addresses: Some((destination, source)) })
+}
+
+/// The packet that netfilter logged: one of the attributes (`NFULA_PAYLOAD`) behind a header of four bytes
+/// (<https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html>). Their lengths are in the byte order of the machine, and
+/// only one of the orders leads from one attribute to the next.
+fn nflog(bytes: &[u8]) -> Option<&[u8]> {
+    let attributes = bytes.get(4..)?;
+    nflog_payload(attributes, u16::from_le_bytes).or_else(|| nflog_payload(attributes, u16::from_be_bytes))
+}
+
+fn nflog_payload(mut rest: &[u8], number: fn([u8; 2]) -> u16) -> Option<&[u8]> {
+    const NFULA_PAYLOAD: u16 = 9;
+    loop {
+        let (&[l0, l1, k0, k1], value) = rest.split_first_chunk::<4>()?;
+        let value_len = usize::from(number([l0, l1])).checked_sub(4)?;
+        if number([k0, k1]) == NFULA_PAYLOAD {
+            // The last attribute, and the capture may have cut it.
+            return Some(value.get(..value_len).unwrap_or(value));
+        }
+        rest = value.get(value_len.next_multiple_of(4)..)?;
+    }
 }
 
 /// The EtherType of what begins like IP; `None` if there is not one byte.
@@ -161,26 +230,52 @@ fn by_version(ip: &[u8]) -> Option<u16> {
     })
 }
 
-/// Destination and source addresses for a packet that has none.
+/// Destination and source addresses for a packet that has none: from its IP addresses, which may stand behind tags.
 fn made_up(payload: &Payload<'_>) -> ([u8; 6], [u8; 6]) {
-    let (destination, source) = match payload.ethertype {
-        ETHERTYPE_IPV4 => (
-            payload.bytes.get(16..).and_then(<[u8]>::first_chunk).map_or(NOBODY, |a| of_ipv4(*a)),
-            payload.bytes.get(12..).and_then(<[u8]>::first_chunk).map_or(NOBODY, |a| of_ipv4(*a)),
-        ),
-        ETHERTYPE_IPV6 => (
-            payload.bytes.get(24..).and_then(<[u8]>::first_chunk).map_or(NOBODY, |a| of_ipv6(*a)),
-            payload.bytes.get(8..).and_then(<[u8]>::first_chunk).map_or(NOBODY, |a| of_ipv6(*a)),
-        ),
-        // PPPoE: the addresses are behind its header and the PPP protocol number.
-        ETHERTYPE_PPPOE_SESSION => {
-            let ip = payload.bytes.get(8..).unwrap_or_default();
-            let inner = by_version(ip).unwrap_or(ETHERTYPE_EXPERIMENTAL);
-            return made_up(&Payload { ethertype: inner, bytes: ip, is_broadcast: payload.is_broadcast });
+    let (ethertype, ip) = behind_tags(payload.ethertype, payload.bytes);
+    let at = |offset: usize| ip.get(offset..);
+    let (destination, source) = match ethertype {
+        ETHERTYPE_IPV4 => {
+            let made = |offset| at(offset).and_then(<[u8]>::first_chunk).map_or(NOBODY, |a| of_ipv4(*a));
+            (made(16), made(12))
+        }
+        ETHERTYPE_IPV6 => {
+            let made = |offset| at(offset).and_then(<[u8]>::first_chunk).map_or(NOBODY, |a| of_ipv6(*a));
+            (made(24), made(8))
         }
         _ => (NOBODY, NOBODY),
     };
     (if payload.is_broadcast { BROADCAST } else { destination }, source)
+}
+
+/// Looks behind VLAN tags, MPLS labels (RFC 3032) and a PPPoE session for the network header.
+fn behind_tags(mut ethertype: u16, mut bytes: &[u8]) -> (u16, &[u8]) {
+    let by_version = |ip| (by_version(ip).unwrap_or(ETHERTYPE_EXPERIMENTAL), ip);
+    loop {
+        match ethertype {
+            ETHERTYPE_VLAN | ETHERTYPE_QINQ | ETHERTYPE_OLD_QINQ => {
+                let Some((&[_, _, high, low], rest)) = bytes.split_first_chunk::<4>() else {
+                    return (ethertype, bytes);
+                };
+                (ethertype, bytes) = (u16::from_be_bytes([high, low]), rest);
+            }
+            ETHERTYPE_MPLS | ETHERTYPE_MPLS_MULTICAST => {
+                let Some((&[_, _, bottom, _], rest)) = bytes.split_first_chunk::<4>() else {
+                    return (ethertype, bytes);
+                };
+                bytes = rest;
+                if bottom & 1 == 1 {
+                    return by_version(bytes);
+                }
+            }
+            // The addresses are behind its header and the PPP protocol number, which may be one byte.
+            ETHERTYPE_PPPOE_SESSION => {
+                let header_len = if bytes.get(6).is_some_and(|first| first & 1 == 1) { 7 } else { 8 };
+                return by_version(bytes.get(header_len..).unwrap_or_default());
+            }
+            _ => return (ethertype, bytes),
+        }
+    }
 }
 
 fn of_ipv4(addr: [u8; 4]) -> [u8; 6] {
@@ -260,7 +355,60 @@ mod tests {
         let mut session = vec![0x11, 0, 0, 1, 0, 22, 0, 0x21];
         session.extend_from_slice(&packet);
         check(51, &[], &session, Some((peer, 0x8864)));
-        check(127, &[], &packet, None);
+        check(147, &[], &packet, None);
+    }
+
+    #[test]
+    fn compressed_ppp_and_logged_packets_are_read() {
+        let peer: &[u8] = &[2, 4, 198, 51, 100, 9];
+        let packet = ipv4([198, 51, 100, 9]);
+        check(9, &[0x21], &packet, Some((peer, 0x0800)));
+        check(50, &[0xff, 3, 0x21], &packet, Some((peer, 0x0800)));
+        check(9, &[], &[0xc1, 0x21], Some((&NOBODY, 0x880b)));
+        let len = 4 + packet.len() as u8;
+        let mut little = vec![2, 0, 0, 5, 6, 0, 10, 0, b'x', 0, 0, 0];
+        little.extend([len, 0, 9, 0]);
+        check(239, &little, &packet, Some((peer, 0x0800)));
+        let mut big = vec![2, 0, 0, 5, 0, 6, 0, 10, b'x', 0, 0, 0];
+        big.extend([0, len, 0, 9]);
+        check(239, &big, &packet, Some((peer, 0x0800)));
+    }
+
+    #[test]
+    fn addresses_are_made_from_what_stands_behind_tags() {
+        let peer: &[u8] = &[2, 4, 198, 51, 100, 9];
+        let packet = ipv4([198, 51, 100, 9]);
+        let sll = |protocol: [u8; 2]| [&[0, 0, 0, 1, 0, 6, 9, 9, 9, 9, 9, 9, 0, 0], &protocol[..]].concat();
+        for (ethertype, tags) in [
+            (ETHERTYPE_VLAN, &[0, 7, 8, 0][..]),
+            (ETHERTYPE_QINQ, &[0, 7, 0x81, 0, 0, 9, 8, 0]),
+            (ETHERTYPE_MPLS, &[0, 1, 0, 64, 0, 2, 1, 64]),
+            (ETHERTYPE_VLAN, &[0, 7, 0x88, 0x64, 0x11, 0, 0, 1, 0, 22, 0, 0x21]),
+            (ETHERTYPE_PPPOE_SESSION, &[0x11, 0, 0, 1, 0, 21, 0x21]),
+        ] {
+            let frame = [&sll(ethertype.to_be_bytes())[..], tags, &packet].concat();
+            let mut normaliser = Normaliser::default();
+            let made = normaliser.ethernet(LinkType(113), &frame, frame.len() as u32).expect("readable");
+            let expected = [peer, &[2, 4, 192, 168, 1, 7], &ethertype.to_be_bytes(), tags, &packet].concat();
+            assert_eq!(made.bytes, expected);
+        }
+        // A frame of IEEE 802.3: its length, where the cooked header has a small number.
+        let frame = [&sll([0, 4])[..], &[0x42, 0x42, 3]].concat();
+        let mut normaliser = Normaliser::default();
+        let made = normaliser.ethernet(LinkType(113), &frame, 60).expect("readable");
+        assert_eq!(made.bytes.get(12..), Some(&[0, 3, 0x42, 0x42, 3][..]));
+    }
+
+    #[test]
+    fn a_frame_from_the_air_keeps_its_addresses() {
+        let packet = ipv4([198, 51, 100, 9]);
+        let mut frame = vec![8, 1, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4, 0, 0];
+        frame.extend([0xaa, 0xaa, 3, 0, 0, 0, 8, 0]);
+        frame.extend(&packet);
+        let mut normaliser = Normaliser::default();
+        let made = normaliser.ethernet(LinkType(105), &frame, frame.len() as u32).expect("readable");
+        assert_eq!(made.bytes, [&[4; 6][..], &[2; 6], &[8, 0], &packet].concat());
+        assert_eq!(made.wire_len as usize, made.bytes.len());
     }
 
     #[test]

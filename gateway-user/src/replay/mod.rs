@@ -4,14 +4,20 @@
 //! the other. What becomes of samples and intervals is the business of whoever listens ([`Downstream`]).
 
 pub mod capture;
+pub mod conversations;
+mod defragment;
+mod fragments;
 pub mod keep;
+mod line;
 mod link;
+pub mod listing;
 mod orient;
 mod pcap;
 mod pcapng;
 mod progress;
 mod source;
 pub mod table;
+mod wifi;
 
 use capture::{Capture, CaptureError, LinkType};
 use gateway_core::drained::Drained;
@@ -19,11 +25,14 @@ use gateway_core::units::WallTime;
 use progress::Progress;
 use std::collections::BTreeMap;
 use std::hash::Hasher;
-use table::{Rules, Sample, Table};
+use table::{Counted, Rules, Sample, Seen, Table};
 
 /// Who listens to a replay. Samples come in the order of their packets, an interval after all its samples: as
 /// from the kernel.
 pub trait Downstream {
+    /// An IP packet was counted. Comes before the packet's sample.
+    fn packet(&mut self, _seen: &Seen<'_>) {}
+
     /// The head of a packet that may teach something.
     fn sample(&mut self, sample: &Sample<'_>);
 
@@ -98,8 +107,13 @@ pub fn feed(
         if let Some(drained) = table.advance(frame.at) {
             keep(drained, &mut fed, downstream)?;
         }
-        if let Ok(Some(sample)) = table.count(&frame) {
-            downstream.sample(&sample);
+        if let Ok(Counted { packet, sample }) = table.count_packet(&frame) {
+            if let Some(seen) = packet {
+                downstream.packet(&seen);
+            }
+            if let Some(sample) = sample {
+                downstream.sample(&sample);
+            }
         }
         fed.frames += 1;
     }

@@ -4,16 +4,19 @@
 //! address is in a local network while the other's is not; else the end whose MAC address has not been seen to
 //! carry foreign addresses, as a router's does; else the end that sent the conversation's first packet, unless
 //! that shows itself to be an answer (to a TCP SYN, of DNS or DHCP). Once decided, a conversation stays as it is.
+//!
+//! Where conversations are listed ([`Orienter::by_initiator`]) nobody asks for devices: the end that began is seen as
+//! the device, whatever its addresses, and a TCP SYN of the other end shows that the other one begins now.
 
-use gateway_common::{Direction, FlowKey, MacAddr, protocol};
+use gateway_common::{Direction, FlowKey, FlowState, MacAddr, SampleKind, protocol};
 use gateway_core::units::Mac;
-use gateway_ebpf::{OtherEnd, Packet, other_end};
+use gateway_ebpf::{OtherEnd, Packet, other_end, worth};
 use ipnetwork::IpNetwork;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 /// How many conversations between two local (or two foreign) ends are remembered at least, for twice as many at
-/// most: each is 40 bytes, and a household has some thousands. One that was forgotten is decided anew by its next
+/// most: each is 48 bytes, and a household has some thousands. One that was forgotten is decided anew by its next
 /// packet.
 const MAX_REMEMBERED: usize = 1 << 17;
 
@@ -33,6 +36,16 @@ struct Ends {
 }
 
 impl Ends {
+    /// Of a packet, as read from both its sides: the peer of one reading is the sender, that of the other the
+    /// receiver.
+    fn of(sent: &Packet, received: &Packet) -> Self {
+        Self {
+            source: (received.key.peer_addr_bytes(), received.key.peer_port()),
+            destination: (sent.key.peer_addr_bytes(), sent.key.peer_port()),
+            protocol: sent.key.protocol,
+        }
+    }
+
     /// The same conversation, seen in the packets of the other end.
     fn turned(self) -> Self {
         Self { source: self.destination, destination: self.source, protocol: self.protocol }
@@ -42,6 +55,15 @@ impl Ends {
     fn addresses(self) -> Self {
         Self { source: (self.source.0, 0), destination: (self.destination.0, 0), protocol: 0 }
     }
+}
+
+/// What is remembered of a conversation.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The MAC address that the device had at first.
+    device: MacAddr,
+    /// A TCP SYN, or an answer to one, has shown who began.
+    is_beginning_seen: bool,
 }
 
 /// How far a packet goes; the kernel's three cases.
@@ -59,6 +81,24 @@ pub(super) enum Reach {
 pub(super) struct Orientation {
     pub(super) reach: Reach,
     pub(super) direction: Direction,
+    /// The device's MAC address, where it is the conversation's and not the packet's: a router may send with another
+    /// address than it receives with, and copies of a packet from both its sides have different ones.
+    pub(super) device: Option<MacAddr>,
+}
+
+impl Orientation {
+    /// The packet as the device's side sees it.
+    pub(super) fn choose(&self, sent: Packet, received: Packet) -> Packet {
+        let mut packet = match self.direction {
+            Direction::Up => sent,
+            Direction::Down => received,
+        };
+        if let Some([a, b, c, d, e, f]) = self.device {
+            packet.key.mac_head = u32::from_ne_bytes([a, b, c, d]);
+            packet.key.mac_tail = u16::from_ne_bytes([e, f]);
+        }
+        packet
+    }
 }
 
 /// Decides on which side the device is, and remembers it.
@@ -69,25 +109,42 @@ pub(super) struct Orienter {
     routers: Vec<MacAddr>,
     /// Conversations by the ends of the device's packets, in two generations: when the young one is full it
     /// becomes the old one, and the old one is forgotten.
-    young: HashMap<Ends, ()>,
-    old: HashMap<Ends, ()>,
+    young: HashMap<Ends, Known>,
+    old: HashMap<Ends, Known>,
+    is_by_initiator: bool,
 }
 
 impl Orienter {
     pub(super) fn new(local: Vec<IpNetwork>, gateway: Option<Mac>) -> Self {
-        Self { local, gateway, routers: Vec::new(), young: HashMap::new(), old: HashMap::new() }
+        Self {
+            local,
+            gateway,
+            routers: Vec::new(),
+            young: HashMap::new(),
+            old: HashMap::new(),
+            is_by_initiator: false,
+        }
+    }
+
+    /// Takes the end that began for the device, and every packet for routed.
+    pub(super) fn by_initiator() -> Self {
+        Self { is_by_initiator: true, ..Self::new(Vec::new(), None) }
     }
 
     /// Orients a packet. `sent` and `received` are the packet as read from its sender's and its receiver's side.
     pub(super) fn orient(&mut self, bytes: &[u8], sent: &Packet, received: &Packet) -> Orientation {
+        if self.is_by_initiator {
+            let (direction, device) = self.since_the_beginning(bytes, sent, received);
+            return Orientation { reach: Reach::Gateway, direction, device: Some(device) };
+        }
         if let Some(gateway) = self.gateway {
             return by_gateway(bytes, gateway);
         }
         // Which of the MAC addresses is the gateway's, nobody knows: all that is sent to one is taken for routed.
         if other_end(bytes, Direction::Up) == Some(OtherEnd::Group) {
-            return Orientation { reach: Reach::Group, direction: group_direction(&sent.key) };
+            return Orientation { reach: Reach::Group, direction: group_direction(&sent.key), device: None };
         }
-        Orientation { reach: Reach::Gateway, direction: self.by_addresses(sent, received) }
+        Orientation { reach: Reach::Gateway, direction: self.by_addresses(sent, received), device: None }
     }
 
     /// Takes note of a router: the MAC address at the foreign end of a packet between a local and a foreign
@@ -127,48 +184,78 @@ impl Orienter {
     }
 
     fn by_history(&mut self, sent: &Packet, received: &Packet) -> Direction {
-        let ends = Ends {
-            source: (received.key.peer_addr_bytes(), received.key.peer_port()),
-            destination: (sent.key.peer_addr_bytes(), sent.key.peer_port()),
-            protocol: sent.key.protocol,
-        };
+        let ends = Ends::of(sent, received);
         let known = if sent.key.is_later_fragment() { ends.addresses() } else { ends };
-        if self.recall(known) {
+        if self.recall(known).is_some() {
             return Direction::Up;
         }
-        if self.recall(known.turned()) {
+        if self.recall(known.turned()).is_some() {
             return Direction::Down;
         }
         let by_first_packet = || if is_answer(sent) { Direction::Down } else { Direction::Up };
         let direction = self.by_routers(sent, received).unwrap_or_else(by_first_packet);
-        let from_device = if direction == Direction::Up { ends } else { ends.turned() };
-        self.remember(from_device);
-        if !self.recall(ends.addresses()) && !self.recall(ends.turned().addresses()) {
-            self.remember(from_device.addresses());
+        let (from_device, device) = match direction {
+            Direction::Up => (ends, sent.key.device_mac()),
+            Direction::Down => (ends.turned(), received.key.device_mac()),
+        };
+        let known = Known { device, is_beginning_seen: false };
+        self.remember(from_device, known);
+        if self.recall(ends.addresses()).is_none() && self.recall(ends.turned().addresses()).is_none() {
+            self.remember(from_device.addresses(), known);
         }
         direction
+    }
+
+    /// Seen from the end that began, with the MAC address that it had then. Of a TCP conversation that was under way
+    /// when the capture began, the end that says hello is the one that began, even if the other spoke first here.
+    fn since_the_beginning(
+        &mut self,
+        bytes: &[u8],
+        sent: &Packet,
+        received: &Packet,
+    ) -> (Direction, MacAddr) {
+        let ends = Ends::of(sent, received);
+        if let Some(Known { device, .. }) = self.recall(ends) {
+            return (Direction::Up, device);
+        }
+        if let Some(Known { device, is_beginning_seen }) = self.recall(ends.turned()) {
+            if !is_opening(sent) && (is_beginning_seen || !is_hello(bytes, sent)) {
+                return (Direction::Down, device);
+            }
+            self.forget(ends.turned());
+        } else if is_answer(sent) {
+            let device = received.key.device_mac();
+            self.remember(ends.turned(), Known { device, is_beginning_seen: true });
+            return (Direction::Down, device);
+        }
+        let device = sent.key.device_mac();
+        self.remember(ends, Known { device, is_beginning_seen: is_opening(sent) });
+        (Direction::Up, device)
     }
 
     fn is_local(&self, addr: IpAddr) -> bool {
         self.local.iter().any(|network| network.contains(addr))
     }
 
-    fn recall(&mut self, ends: Ends) -> bool {
-        if self.young.contains_key(&ends) {
-            return true;
+    fn recall(&mut self, ends: Ends) -> Option<Known> {
+        if let Some(known) = self.young.get(&ends) {
+            return Some(*known);
         }
-        let is_old = self.old.contains_key(&ends);
-        if is_old {
-            self.remember(ends);
-        }
-        is_old
+        let known = *self.old.get(&ends)?;
+        self.remember(ends, known);
+        Some(known)
     }
 
-    fn remember(&mut self, ends: Ends) {
+    fn remember(&mut self, ends: Ends, known: Known) {
         if self.young.len() >= MAX_REMEMBERED {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(ends, ());
+        self.young.insert(ends, known);
+    }
+
+    fn forget(&mut self, ends: Ends) {
+        self.young.remove(&ends);
+        self.old.remove(&ends);
     }
 }
 
@@ -184,7 +271,7 @@ fn by_gateway(bytes: &[u8], gateway: Mac) -> Orientation {
         Some(OtherEnd::Station(mac)) if mac == gateway => Reach::Gateway,
         _ => Reach::Bridged,
     };
-    Orientation { reach, direction }
+    Orientation { reach, direction, device: None }
 }
 
 /// Broadcast and multicast: what a DHCP server sends goes to a device, all else comes from one.
@@ -200,6 +287,19 @@ fn is_answer(sent: &Packet) -> bool {
         protocol::UDP => is_lease(&sent.key) || (sent.key.device_port() == 53 && sent.key.peer_port() != 53),
         _ => false,
     }
+}
+
+/// A TCP SYN that answers none?
+fn is_opening(sent: &Packet) -> bool {
+    sent.key.protocol == protocol::TCP && sent.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN
+}
+
+/// A TCP segment that begins like a TLS hello or an HTTP request?
+fn is_hello(bytes: &[u8], sent: &Packet) -> bool {
+    // As the sampling judges it, of a conversation that nothing is known of.
+    let verdict = || worth(bytes, sent, Direction::Up, Some(FlowState::default()));
+    let is_hello = |kind| matches!(kind, SampleKind::TLS | SampleKind::HTTP);
+    sent.key.protocol == protocol::TCP && verdict().and_then(|verdict| verdict.kind).is_some_and(is_hello)
 }
 
 /// From a DHCP server to a client (RFC 2131 §4.1, RFC 8415 §7.2)?

@@ -4,16 +4,18 @@
 //! One interval at a time. Reads no file, and does not know what becomes of what it counts.
 
 use super::capture::{Frame, LinkType};
-use super::link::Normaliser;
+use super::defragment::Defragmenter;
+use super::fragments;
+use super::link::{self, Normaliser};
 use super::orient::{Orientation, Orienter, Reach};
 use gateway_common::{
     Direction, FlowCounters, FlowKey, FlowState, KernelStat, MAX_SLOT_PACKETS, SNAPSHOT_LEN, SampleHeader,
-    SampleKind, StatBlock, protocol,
+    SampleKind, StatBlock,
 };
 use gateway_core::drained::{Drained, DrainedFlow};
 use gateway_core::row::{EpochId, Interval};
 use gateway_core::units::{BootTime, Mac, WallTime};
-use gateway_ebpf::{Outcome, Packet, Verdict, count_into, fresh, hello_verdict, names_sample, read_packet};
+use gateway_ebpf::{Outcome, Packet, Verdict, count_into, fresh, read_packet, worth};
 use ipnetwork::IpNetwork;
 use std::collections::HashMap;
 
@@ -53,6 +55,30 @@ pub struct Sample<'a> {
     pub snapshot: &'a [u8],
 }
 
+/// An IP packet that was counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seen<'a> {
+    /// When it was caught.
+    pub at: WallTime,
+    /// The conversation it was counted in.
+    pub key: FlowKey,
+    /// The packet with its sender as the device.
+    pub sent: Packet,
+    /// The packet with its receiver as the device.
+    pub received: Packet,
+    /// From the Ethernet header on, as much as was caught.
+    pub bytes: &'a [u8],
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counted<'a> {
+    /// `None` if it is no sound IP.
+    pub packet: Option<Seen<'a>>,
+    /// Its head, if that is worth decoding.
+    pub sample: Option<Sample<'a>>,
+}
+
 /// The kind of link cannot be read; the frame was not counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UnreadableLink;
@@ -70,6 +96,10 @@ pub struct Table {
     is_full: bool,
     jumps: u32,
     misdated: u64,
+    /// Looks into datagrams that came in fragments. The kernel does not, so the twin of its counting has none.
+    defragmenter: Option<Defragmenter>,
+    /// The frame of the last one that was put together.
+    whole: Vec<u8>,
 }
 
 /// An open interval, half-open, in nanoseconds since 1970.
@@ -95,7 +125,19 @@ impl Table {
             is_full: false,
             jumps: 0,
             misdated: 0,
+            defragmenter: None,
+            whole: Vec::new(),
         }
+    }
+
+    /// An empty table that sees every conversation from the end that began it, and counts all packets, whatever MAC
+    /// address they go to. Its intervals are `drain_every_secs` long. Samples of datagrams in fragments are whole.
+    #[must_use]
+    pub fn by_initiator(drain_every_secs: u32, boot_id: String) -> Self {
+        let max_conversations = MAX_CONVERSATIONS;
+        let rules = Rules { local: Vec::new(), gateway: None, drain_every_secs, max_conversations };
+        let (orienter, defragmenter) = (Orienter::by_initiator(), Some(Defragmenter::default()));
+        Self { orienter, defragmenter, ..Self::new(rules, boot_id, 0) }
     }
 
     /// Takes note of a router's MAC address, if the frame shows one. Counts nothing: for a look ahead, so that even
@@ -184,7 +226,15 @@ impl Table {
     /// # Errors
     /// [`UnreadableLink`]; nothing was counted.
     pub fn count<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Option<Sample<'a>>, UnreadableLink> {
-        let Self { normaliser, orienter, flows, stats, rules, is_full, .. } = self;
+        self.count_packet(frame).map(|counted| counted.sample)
+    }
+
+    /// Counts one frame in the open interval, and tells what it was.
+    ///
+    /// # Errors
+    /// [`UnreadableLink`]; nothing was counted.
+    pub fn count_packet<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Counted<'a>, UnreadableLink> {
+        let Self { normaliser, orienter, flows, stats, rules, is_full, defragmenter, whole, .. } = self;
         let ethernet = normaliser.ethernet(frame.link, frame.bytes, frame.wire_len).ok_or(UnreadableLink)?;
         let bytes = ethernet.bytes;
         let info = gateway_ebpf::Frame { len: ethernet.wire_len, ..gateway_ebpf::Frame::default() };
@@ -194,17 +244,16 @@ impl Table {
             Err((stat, skipped)) => {
                 add_pair(stats, KernelStat::SeenPackets, 1, skipped);
                 add_pair(stats, stat, 1, skipped);
-                return Ok(None);
+                return Ok(Counted::default());
             }
         };
-        if frame.link == LinkType::ETHERNET {
+        if link::has_addresses(frame.link) {
             orienter.learn(bytes, &sent, &received);
         }
-        let Orientation { reach, direction } = orienter.orient(bytes, &sent, &received);
-        let packet = match direction {
-            Direction::Up => sent,
-            Direction::Down => received,
-        };
+        let orientation = orienter.orient(bytes, &sent, &received);
+        let (packet, Orientation { reach, direction, .. }) =
+            (orientation.choose(sent, received), orientation);
+        let seen = Some(Seen { at: frame.at, key: packet.key, sent, received, bytes });
         let packets = u64::from(packet.packets);
         add_pair(stats, KernelStat::SeenPackets, packets, packet.bytes);
         let kind = match reach {
@@ -214,26 +263,55 @@ impl Table {
             }
             Reach::Group => {
                 add_pair(stats, KernelStat::GroupPackets, packets, packet.bytes);
-                worth(bytes, &packet, direction, None)
+                sought(bytes, &packet, direction, None)
             }
             Reach::Gateway => {
                 let counters = flows.entry(packet.key).or_insert_with(|| fresh(boot_ms(frame.at)));
                 count_into(counters, &packet, direction);
                 *is_full |= (counters.up_packets | counters.down_packets) >= MAX_SLOT_PACKETS;
-                worth(bytes, &packet, direction, Some(&mut counters.state))
+                let fragment = defragmenter.as_mut().zip(fragments::part(bytes, &sent, &received));
+                if let Some((defragmenter, part)) = fragment {
+                    *whole = defragmenter.take(bytes, &sent, &part).unwrap_or_default();
+                    // The rest of its datagram may not come, but if it does the search must not be over.
+                    sought(bytes, &packet, direction, Some(&mut counters.state.clone()))
+                } else {
+                    whole.clear();
+                    sought(bytes, &packet, direction, Some(&mut counters.state))
+                }
             }
         };
         *is_full |= flows.len() >= rules.max_conversations;
-        let Some(kind) = kind else { return Ok(None) };
-        let sampled = match kind {
-            SampleKind::TLS | SampleKind::HTTP => KernelStat::HellosSampled,
-            _ => KernelStat::NamesSampled,
-        };
+        if !whole.is_empty() {
+            let sample = sample_of_whole(whole, orienter, flows, frame.at);
+            return Ok(Counted { packet: seen, sample });
+        }
+        let Some(kind) = kind else { return Ok(Counted { packet: seen, sample: None }) };
+        let sampled = if kind.is_for_names() { KernelStat::NamesSampled } else { KernelStat::HellosSampled };
         stats.add(sampled, 1);
         let snapshot = bytes.get(..SNAPSHOT_LEN).unwrap_or(bytes);
         let header = header(&packet, direction, kind, snapshot, ethernet.wire_len, frame.at);
-        Ok(Some(Sample { header, snapshot }))
+        Ok(Counted { packet: seen, sample: Some(Sample { header, snapshot }) })
     }
+}
+
+/// The sample of a datagram that was put together, for the conversation that its first fragment was counted in.
+fn sample_of_whole<'a>(
+    whole: &'a [u8],
+    orienter: &mut Orienter,
+    flows: &mut HashMap<FlowKey, FlowCounters>,
+    at: WallTime,
+) -> Option<Sample<'a>> {
+    let wire_len = u32::try_from(whole.len()).unwrap_or(u32::MAX);
+    let info = gateway_ebpf::Frame { len: wire_len, ..gateway_ebpf::Frame::default() };
+    let (sent, received) = read_both_ways(whole, &info).ok()?;
+    let orientation = orienter.orient(whole, &sent, &received);
+    let (packet, direction) = (orientation.choose(sent, received), orientation.direction);
+    // In another interval it has no state there, and need not: its first fragment was the first packet.
+    let mut fresh = FlowState::default();
+    let state = flows.get_mut(&packet.key).map_or(&mut fresh, |counters| &mut counters.state);
+    let kind = sought(whole, &packet, direction, Some(state))?;
+    let snapshot = whole.get(..SNAPSHOT_LEN).unwrap_or(whole);
+    Some(Sample { header: header(&packet, direction, kind, snapshot, wire_len, at), snapshot })
 }
 
 /// The packet as seen from its sender and from its receiver: which of them is the device depends on the addresses,
@@ -264,35 +342,19 @@ fn add_pair(stats: &mut StatBlock, packets_stat: KernelStat, packets: u64, bytes
     }
 }
 
-/// Is this packet's head worth decoding? `state` is the flow's own, if it has any. The kernel's `copy::perhaps`.
-fn worth(
+/// Why this packet's head is worth decoding, if it is. `state` is the flow's own, if it has any; nothing is ever full
+/// here, so it always moves on. The kernel's `copy::perhaps`.
+fn sought(
     bytes: &[u8],
     packet: &Packet,
     direction: Direction,
     state: Option<&mut FlowState>,
 ) -> Option<SampleKind> {
-    if packet.key.protocol != protocol::TCP {
-        return names_sample(packet, direction);
+    let Verdict { kind, state: next } = worth(bytes, packet, direction, state.as_deref().copied())?;
+    if let Some(state) = state {
+        *state = next;
     }
-    let state = state.filter(|state| state.hello_stage != FlowState::HELLO_DONE)?;
-    if direction == Direction::Down || packet.payload_len == 0 {
-        return None;
-    }
-    let verdict = match bytes.get(packet.payload_offset..).and_then(<[u8]>::first_chunk::<6>) {
-        Some(head) => hello_verdict(state.hello_stage, *head, packet.payload_len),
-        None if state.hello_stage > 0 => Verdict::Copy(SampleKind::TLS, state.hello_stage),
-        None => Verdict::Over,
-    };
-    match verdict {
-        Verdict::Over => {
-            state.hello_stage = FlowState::HELLO_DONE;
-            None
-        }
-        Verdict::Copy(kind, next) => {
-            state.hello_stage = next;
-            Some(kind)
-        }
-    }
+    kind
 }
 
 fn header(

@@ -1,7 +1,8 @@
 //! Between the core's types and SQLite's five. What does not fit is an error, never wrapped or cut.
 
 use anyhow::Context;
-use gateway_core::row::{EpochId, Evidence, OpenedBy, RowKind};
+use gateway_core::application::Application;
+use gateway_core::row::{EpochId, Evidence, Marks, OpenedBy, RowKind};
 use gateway_core::units::{Mac, Volume};
 use rusqlite::types::{FromSqlError, Type};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -50,7 +51,7 @@ impl AddrBytes {
 }
 
 /// The value in the file is none that this program writes.
-fn foreign(what: &'static str) -> rusqlite::Error {
+pub(super) fn foreign(what: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, Box::new(FromSqlError::Other(what.into())))
 }
 
@@ -60,6 +61,15 @@ pub(super) fn addr_of(bytes: &[u8]) -> rusqlite::Result<IpAddr> {
     }
     let v6 = <[u8; 16]>::try_from(bytes).map_err(|_| foreign("an address of neither 4 nor 16 bytes"))?;
     Ok(Ipv6Addr::from(v6).into())
+}
+
+/// The address that a device asked from; none over IPv6.
+pub(super) fn ipv4_of(bytes: &[u8]) -> rusqlite::Result<Option<Ipv4Addr>> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let octets = <[u8; 4]>::try_from(bytes).map_err(|_| foreign("an IPv4 address that has not 4 bytes"))?;
+    Ok(Some(Ipv4Addr::from(octets)))
 }
 
 pub(super) fn mac_of(bytes: &[u8]) -> rusqlite::Result<Mac> {
@@ -82,6 +92,14 @@ pub(super) fn opened_by_of(number: u8) -> rusqlite::Result<OpenedBy> {
 
 pub(super) fn evidence_of(number: u8) -> rusqlite::Result<Evidence> {
     Evidence::from_number(number).ok_or_else(|| foreign("an evidence that this program does not know"))
+}
+
+pub(super) fn marks_of(number: u8) -> rusqlite::Result<Marks> {
+    Marks::from_number(number).ok_or_else(|| foreign("marks that this program does not know"))
+}
+
+pub(super) fn application_of(number: u8) -> rusqlite::Result<Application> {
+    Application::from_number(number).ok_or_else(|| foreign("a protocol that this program does not know"))
 }
 
 #[cfg(test)]

@@ -36,7 +36,14 @@ fn interval_of(db: &Connection, late: &LateName) -> anyhow::Result<Option<i64>> 
 /// emptied goes; its last conversations go with its last bytes.
 fn move_volume(db: &Connection, ids: &mut Ids, interval: i64, late: &LateName) -> anyhow::Result<bool> {
     let from = Place::of(db, ids, interval, &late.from)?;
-    let to = from.named(ids.name(db, Some(&late.name))?, late.evidence);
+    let LateName { name, evidence, marks, application, .. } = late;
+    let to = Place {
+        name: ids.name(db, Some(name))?,
+        evidence: *evidence as u8,
+        marks: marks.number(),
+        application: *application as u8,
+        ..from
+    };
     let Some((held, conversations)) = held_at(db, from)? else { return Ok(false) };
     let wanted = counts(late.volume)?;
     if from == to {
@@ -53,36 +60,38 @@ fn move_volume(db: &Connection, ids: &mut Ids, interval: i64, late: &LateName) -
     }
     let is_emptied = left == [0; 4];
     let moved_conversations = if is_emptied { conversations } else { conversations.min(1) };
-    to.add_one(db, moved, moved_conversations)?;
+    to.add_one(db, moved, moved_conversations, None)?;
     if is_emptied {
         remove(db, from)?;
     } else {
         let taken = moved.map(|n: i64| -n);
-        from.add_one(db, taken, -moved_conversations)?;
+        from.add_one(db, taken, -moved_conversations, None)?;
     }
     Ok(moved == wanted)
 }
 
 fn held_at(db: &Connection, place: Place) -> rusqlite::Result<Option<([i64; 4], i64)>> {
-    let Place { interval, device, peer, port, protocol, kind, opened_by, name, evidence } = place;
+    let Place { interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } =
+        place;
     db.prepare_cached(
         "SELECT up_bytes, down_bytes, up_packets, down_packets, conversations FROM flow WHERE interval = ? \
          AND device = ? AND peer = ? AND port = ? AND protocol = ? AND kind = ? AND opened_by = ? AND name = ? \
-         AND evidence = ?",
+         AND evidence = ? AND marks = ? AND application = ?",
     )?
     .query_row(
-        params![interval, device, peer, port, protocol, kind, opened_by, name, evidence],
+        params![interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application],
         |row| Ok(([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?], row.get(4)?)),
     )
     .optional()
 }
 
 fn remove(db: &Connection, place: Place) -> rusqlite::Result<()> {
-    let Place { interval, device, peer, port, protocol, kind, opened_by, name, evidence } = place;
+    let Place { interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } =
+        place;
     db.prepare_cached(
         "DELETE FROM flow WHERE interval = ? AND device = ? AND peer = ? AND port = ? AND protocol = ? AND kind = ? \
-         AND opened_by = ? AND name = ? AND evidence = ?",
+         AND opened_by = ? AND name = ? AND evidence = ? AND marks = ? AND application = ?",
     )?
-    .execute(params![interval, device, peer, port, protocol, kind, opened_by, name, evidence])?;
+    .execute(params![interval, device, peer, port, protocol, kind, opened_by, name, evidence, marks, application])?;
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! What was counted, kept in SQLite. The only module that knows SQL; it knows nothing of packets.
 //!
 //! [`Writer`] belongs to one thread: the daemon's. [`Reader`] opens the same file read-only, from any process, at
-//! any time. The schema, with what each column means, is `migrations/0001.sql`.
+//! any time. The schema, with what each column means, is `migrations/*.sql`.
 
+mod answers;
 mod column;
 mod ids;
 mod late;
+mod memory;
 mod open;
 mod reader;
 mod sightings;
+mod told;
 mod writer;
 
+pub use answers::{KEPT_FOR_SECS, MAX_ANSWERS};
 pub use reader::Reader;
 pub use writer::{Appended, Writer};

@@ -11,13 +11,14 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x5445_4c4c;
 
 /// Every schema change ever made, oldest first. It only grows: an entry that was released is never edited.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// How long to wait for another process's write, such as a label being set, before giving up.
 const BUSY_WAITS_FOR: Duration = Duration::from_secs(10);
 
 /// Prepared statements kept per connection: more than the writer and the reader have.
-const MAX_PREPARED: usize = 40;
+const MAX_PREPARED: usize = 48;
 
 /// Opens `path` for writing; makes the file (mode 0600) and its directory (0700) where they are missing.
 pub(super) fn for_writing(path: &Path) -> anyhow::Result<Connection> {

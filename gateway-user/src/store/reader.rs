@@ -2,7 +2,9 @@
 //!
 //! An interval belongs to the range that it began in, whole: days side by side hold every row once.
 
-use super::column::{AddrBytes, addr_of, evidence_of, kind_of, mac_of, opened_by_of};
+use super::column::{
+    AddrBytes, addr_of, application_of, evidence_of, kind_of, mac_of, marks_of, opened_by_of,
+};
 use super::ids::read_network;
 use super::open;
 use anyhow::Context;
@@ -10,7 +12,8 @@ use gateway_core::application::Application;
 use gateway_core::query::{Counted, DeviceInfo, DeviceMatch, Filter, FlowSum, NameMatch, TimeRange};
 use gateway_core::report::coverage::LATEST;
 use gateway_core::report::model::Undated;
-use gateway_core::row::{Alias, LedgerLine, Marks, RowKey};
+use gateway_core::report::sureness::needs_no_name;
+use gateway_core::row::{Alias, LedgerLine, Marks, RowKey, RowKind};
 use gateway_core::units::{DomainName, Mac, Volume, WallTime};
 use ipnetwork::IpNetwork;
 use rusqlite::types::Value;
@@ -122,7 +125,7 @@ impl Reader {
         for (device, addr) in held {
             addrs.entry(device).or_default().push(addr);
         }
-        let sql = "SELECT id, mac, label, hostname, hostname_source, vendor_class, first_seen, last_seen FROM device \
+        let sql = "SELECT id, mac, label, hostname, hostname_source, vendor_class, first_seen, last_seen, parameter_list FROM device \
                    ORDER BY mac";
         self.all(sql, [], |row| {
             let mut addrs = addrs.remove(&row.get(0)?).unwrap_or_default();
@@ -133,6 +136,7 @@ impl Reader {
                 hostname: row.get(3)?,
                 hostname_source: row.get(4)?,
                 vendor_class: row.get(5)?,
+                parameter_list: row.get(8)?,
                 addrs,
                 first_seen: row.get::<_, Option<i64>>(6)?.map(WallTime),
                 last_seen: row.get::<_, Option<i64>>(7)?.map(WallTime),
@@ -148,6 +152,17 @@ impl Reader {
         let mut wanted = Conditions::default();
         wanted.add("i.began_at >= ? AND i.began_at < ?", [range.since.0.into(), range.until.0.into()]);
         wanted.any("f.evidence = ?", filter.evidence.iter().map(|e| [Value::from(*e as u8)]));
+        wanted.any("f.application = ?", filter.applications.iter().map(|a| [Value::from(*a as u8)]));
+        if filter.is_uncovered {
+            wanted.add("f.marks & ? <> 0", [Value::from(Marks::UNCOVERED.number())]);
+            wanted.any(
+                "f.kind = ?",
+                [RowKind::Flow, RowKind::LaterFragments].map(|k| [Value::from(k as u8)]).into_iter(),
+            );
+            let expects_an_answer =
+                Application::ALL.into_iter().filter(|application| !needs_no_name(*application));
+            wanted.any("f.application = ?", expects_an_answer.map(|a| [Value::from(a as u8)]));
+        }
         wanted.any("f.protocol = ?", filter.protocols.iter().map(|p| [Value::from(*p)]));
         wanted.any("f.port = ?", filter.ports.iter().map(|p| [Value::from(*p)]));
         let inner = wanted.sql();
@@ -161,12 +176,15 @@ impl Reader {
         // Added up by number first, so that each sum is put into words once.
         let sql = format!(
             "SELECT d.mac, p.addr, s.port, s.protocol, s.kind, s.opened_by, n.text, s.evidence, \
-             p.asn, p.organisation, p.country, s.ub, s.db, s.up, s.dp, s.conversations, s.first_at, s.last_at \
+             p.asn, p.organisation, p.country, s.ub, s.db, s.up, s.dp, s.conversations, s.first_at, s.last_at, \
+             s.marks, s.application, s.answer_secs \
              FROM (SELECT f.device, f.peer, f.port, f.protocol, f.kind, f.opened_by, f.name, f.evidence, \
+             f.marks, f.application, MAX(f.answer_secs) AS answer_secs, \
              SUM(up_bytes) AS ub, SUM(down_bytes) AS db, SUM(up_packets) AS up, SUM(down_packets) AS dp, \
              SUM(conversations) AS conversations, MIN(i.began_at) AS first_at, MAX(i.ended_at) AS last_at \
              FROM interval i JOIN flow f ON f.interval = i.id WHERE {inner} \
-             GROUP BY f.device, f.peer, f.port, f.protocol, f.kind, f.opened_by, f.name, f.evidence) s \
+             GROUP BY f.device, f.peer, f.port, f.protocol, f.kind, f.opened_by, f.name, f.evidence, \
+             f.marks, f.application) s \
              JOIN device d ON d.id = s.device JOIN peer p ON p.id = s.peer JOIN name n ON n.id = s.name \
              WHERE {outer}"
         );
@@ -231,7 +249,7 @@ impl Reader {
         Ok(oldest.zip(newest))
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
@@ -245,9 +263,9 @@ impl Reader {
 
 /// A WHERE clause in the making, and the values for its question marks in order.
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     parts: Vec<String>,
-    values: Vec<Value>,
+    pub(super) values: Vec<Value>,
 }
 
 impl Conditions {
@@ -263,7 +281,7 @@ impl Conditions {
     }
 
     /// A condition of its own for each entry.
-    fn each<T>(&mut self, entries: &[T], condition: impl Fn(&T) -> (&'static str, Vec<Value>)) {
+    pub(super) fn each<T>(&mut self, entries: &[T], condition: impl Fn(&T) -> (&'static str, Vec<Value>)) {
         self.alternatives(entries.iter().map(condition).collect());
     }
 
@@ -276,12 +294,12 @@ impl Conditions {
         self.values.extend(values.into_iter().flatten());
     }
 
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         if self.parts.is_empty() { "1".to_owned() } else { self.parts.join(" AND ") }
     }
 }
 
-fn device_condition(device: &DeviceMatch) -> (&'static str, Vec<Value>) {
+pub(super) fn device_condition(device: &DeviceMatch) -> (&'static str, Vec<Value>) {
     match device {
         DeviceMatch::Mac(mac) => ("d.mac = ?", vec![mac.0.to_vec().into()]),
         DeviceMatch::Called(text) => {
@@ -304,7 +322,7 @@ fn name_condition(name: &NameMatch) -> (&'static str, Vec<Value>) {
     }
 }
 
-fn peer_condition(prefix: &IpNetwork) -> (&'static str, Vec<Value>) {
+pub(super) fn peer_condition(prefix: &IpNetwork) -> (&'static str, Vec<Value>) {
     let [first, last] = [prefix.network(), prefix.broadcast()].map(|a| AddrBytes::of(a).as_slice().to_vec());
     let len = i64::try_from(first.len()).unwrap_or(i64::MAX);
     ("length(p.addr) = ? AND p.addr BETWEEN ? AND ?", vec![len.into(), first.into(), last.into()])
@@ -345,13 +363,14 @@ fn read_flow(row: &Row<'_>) -> rusqlite::Result<FlowSum> {
             opened_by: opened_by_of(row.get(5)?)?,
             name: DomainName::parse(name),
             evidence: evidence_of(row.get(7)?)?,
-            marks: Marks::NONE,
-            application: Application::Unknown,
+            marks: marks_of(row.get(18)?)?,
+            application: application_of(row.get(19)?)?,
         },
         network: read_network(row, 8)?,
         volume: read_volume(row, 11)?,
         conversations: row.get::<_, i64>(15)?.cast_unsigned(),
         first_at: WallTime(row.get(16)?),
         last_at: WallTime(row.get(17)?),
+        oldest_answer_secs: row.get(20)?,
     })
 }

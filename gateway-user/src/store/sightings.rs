@@ -1,6 +1,7 @@
 //! Devices: what they say of themselves, and when they were seen. Puts intervals that were counted before the
 //! gateway knew the time on the calendar once it does.
 
+use super::answers;
 use super::column::AddrBytes;
 use super::ids::Ids;
 use gateway_core::row::{DeviceFact, Interval};
@@ -9,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// Takes in what was learned of a device. What it does not say again stays as it was.
 pub(super) fn learn(db: &Connection, ids: &mut Ids, fact: &DeviceFact) -> rusqlite::Result<()> {
-    let DeviceFact { device, hostname, hostname_source, vendor_class, parameter_list: _, addr } = fact;
+    let DeviceFact { device, hostname, hostname_source, vendor_class, parameter_list, addr } = fact;
     let id = ids.device(db, *device)?;
     if let Some(hostname) = hostname {
         db.prepare_cached("UPDATE device SET hostname = ?, hostname_source = ? WHERE id = ?")?
@@ -17,6 +18,9 @@ pub(super) fn learn(db: &Connection, ids: &mut Ids, fact: &DeviceFact) -> rusqli
     }
     if let Some(class) = vendor_class {
         db.prepare_cached("UPDATE device SET vendor_class = ? WHERE id = ?")?.execute(params![class, id])?;
+    }
+    if let Some(list) = parameter_list {
+        db.prepare_cached("UPDATE device SET parameter_list = ? WHERE id = ?")?.execute(params![list, id])?;
     }
     if let Some(addr) = addr {
         db.prepare_cached("INSERT OR IGNORE INTO device_addr (device, addr) VALUES (?, ?)")?
@@ -70,6 +74,9 @@ pub(super) fn date_earlier(db: &Connection, boot_id: &str, dated: &Interval) -> 
         })?
         .collect::<Result<_, _>>()?;
     let clocks = ClockPair { boot: dated.ended_boot, wall: dated.ended_at };
+    if !found.is_empty() {
+        answers::date(db, boot_id, clocks)?;
+    }
     for (id, began, ended) in found {
         let wall_of = |boot: i64| clocks.wall_of(gateway_core::units::BootTime(boot.cast_unsigned())).0;
         db.prepare_cached("UPDATE interval SET began_at = ?, ended_at = ?, is_clock_set = 1 WHERE id = ?")?

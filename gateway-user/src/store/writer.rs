@@ -1,21 +1,23 @@
 //! Batches to SQLite, each exactly once. Checks nothing about the traffic: the pipeline has.
 
+use super::answers::Answers;
 use super::column::{count, counts, table_id};
 use super::ids::Ids;
-use super::{late, open, sightings};
+use super::{late, memory, open, sightings};
 use anyhow::Context;
-use gateway_core::row::{Batch, EpochId, Evidence, FlowRow, Interval, LedgerLine, RowKey};
-use gateway_core::units::Mac;
+use gateway_core::row::{Batch, EpochId, FlowRow, Interval, LedgerLine, Memory, OpenConversation, RowKey};
+use gateway_core::units::{ClockPair, Mac};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
 /// Adds to the row of this key; makes it where there is none.
 const ADD_TO_ROW: &str = "INSERT INTO flow (interval, device, peer, port, protocol, kind, opened_by, name, \
-     evidence, up_bytes, down_bytes, up_packets, down_packets, conversations) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+     evidence, marks, application, up_bytes, down_bytes, up_packets, down_packets, conversations, answer_secs) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
      ON CONFLICT DO UPDATE SET up_bytes = up_bytes + excluded.up_bytes, \
      down_bytes = down_bytes + excluded.down_bytes, up_packets = up_packets + excluded.up_packets, \
-     down_packets = down_packets + excluded.down_packets, conversations = conversations + excluded.conversations";
+     down_packets = down_packets + excluded.down_packets, conversations = conversations + excluded.conversations, \
+     answer_secs = MAX(COALESCE(answer_secs, excluded.answer_secs), COALESCE(excluded.answer_secs, answer_secs))";
 
 /// What became of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,7 @@ pub enum Appended {
 pub struct Writer {
     db: Connection,
     ids: Ids,
+    answers: Answers,
     tables_date: Option<String>,
     late_names_missed: u64,
 }
@@ -55,7 +58,7 @@ impl Writer {
     }
 
     fn with(db: Connection) -> Self {
-        Self { db, ids: Ids::default(), tables_date: None, late_names_missed: 0 }
+        Self { db, ids: Ids::default(), answers: Answers::default(), tables_date: None, late_names_missed: 0 }
     }
 
     /// The date of the tables that the networks of the batches to come are from, for example `2026-11`.
@@ -70,8 +73,8 @@ impl Writer {
     /// # Errors
     /// A count beyond 2^63 - 1, or the disk; the database is then as it was.
     pub fn append(&mut self, batch: &Batch) -> anyhow::Result<Appended> {
-        let Self { db, ids, tables_date, late_names_missed } = self;
-        let appended = append(db, ids, tables_date.as_deref(), batch);
+        let Self { db, ids, answers, tables_date, late_names_missed } = self;
+        let appended = append(db, ids, answers, tables_date.as_deref(), batch);
         match appended {
             Ok(Some(missed)) => {
                 *late_names_missed += missed;
@@ -80,9 +83,51 @@ impl Writer {
             Ok(None) => Ok(Appended::AlreadyThere),
             Err(error) => {
                 ids.forget();
+                answers.forget();
                 Err(error).with_context(|| format!("store the drain {}", batch.epoch.epoch))
             }
         }
+    }
+
+    /// Keeps the conversations that are under way, for the daemon that starts next over the same kernel tables. The
+    /// next interval that is stored makes them old, and takes them away.
+    ///
+    /// # Errors
+    /// If the database cannot be written; what was kept before is then still there.
+    pub fn keep_conversations(
+        &mut self,
+        boot_id: &str,
+        table_id: u64,
+        conversations: &[OpenConversation],
+    ) -> anyhow::Result<()> {
+        let Self { db, ids, .. } = self;
+        let of = EpochId { boot_id: boot_id.to_owned(), table_id, epoch: 0 };
+        let mut keep = || -> anyhow::Result<()> {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            memory::keep(&tx, ids, &of, conversations)?;
+            Ok(tx.commit()?)
+        };
+        let kept = keep().context("store the conversations that are under way");
+        if kept.is_err() {
+            self.ids.forget();
+        }
+        kept
+    }
+
+    /// What a daemon that starts at `now` in this boot, over these tables, should know of the time before it: the
+    /// answers that still vouch, and the conversations that were under way when the last one stopped in good order.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn memory(
+        &self,
+        boot_id: &str,
+        table_id: u64,
+        now: ClockPair,
+        is_clock_set: bool,
+    ) -> anyhow::Result<Memory> {
+        memory::recall(&self.db, boot_id, table_id, now, is_clock_set)
+            .context("read what was known before the last stop")
     }
 
     /// How many late names found no row to mend, or one with less volume than they spoke of, since this writer was
@@ -177,13 +222,15 @@ impl Writer {
 fn append(
     db: &mut Connection,
     ids: &mut Ids,
+    told: &mut Answers,
     tables_date: Option<&str>,
     batch: &Batch,
 ) -> anyhow::Result<Option<u64>> {
-    let Batch { epoch, interval, rows, ledger, networks, devices, aliases, answers: _, late_names } = batch;
+    let Batch { epoch, interval, rows, ledger, networks, devices, aliases, answers, late_names } = batch;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let origin = origin_of(&tx, epoch)?;
     let Some(id) = enter(&tx, origin, epoch, interval)? else { return Ok(None) };
+    memory::forget_conversations(&tx)?;
     if interval.is_clock_set {
         sightings::date_earlier(&tx, &epoch.boot_id, interval)?;
     }
@@ -204,16 +251,18 @@ fn append(
         tx.prepare_cached("INSERT OR IGNORE INTO alias (device, name, alias) VALUES (?, ?, ?)")?
             .execute([device, name, alias])?;
     }
+    let dropped = told.enter(&tx, ids, (origin, interval), answers)?;
     let missed = late::apply(&tx, ids, late_names)?;
-    if missed > 0 {
-        let counter = "late_names_missed".to_owned();
-        store_ledger(&tx, id, &[LedgerLine { counter, packets: missed, bytes: None }])?;
+    for (counter, packets) in [("answers_dropped", dropped), ("late_names_missed", missed)] {
+        if packets > 0 {
+            store_ledger(&tx, id, &[LedgerLine { counter: counter.to_owned(), packets, bytes: None }])?;
+        }
     }
     tx.commit()?;
     Ok(Some(missed))
 }
 
-fn origin_of(tx: &Transaction<'_>, epoch: &EpochId) -> rusqlite::Result<i64> {
+pub(super) fn origin_of(tx: &Transaction<'_>, epoch: &EpochId) -> rusqlite::Result<i64> {
     let key = params![epoch.boot_id, table_id(epoch)];
     let found = tx
         .prepare_cached("SELECT id FROM origin WHERE boot_id = ? AND table_id = ?")?
@@ -256,9 +305,14 @@ fn enter(
 
 fn store_rows(tx: &Transaction<'_>, ids: &mut Ids, interval: i64, rows: &[FlowRow]) -> anyhow::Result<()> {
     let mut statement = tx.prepare_cached(ADD_TO_ROW)?;
-    for FlowRow { key, volume, conversations, oldest_answer_secs: _ } in rows {
+    for FlowRow { key, volume, conversations, oldest_answer_secs } in rows {
         let place = Place::of(tx, ids, interval, key)?;
-        place.add(&mut statement, counts(*volume)?, count(*conversations, "conversations")?)?;
+        place.add(
+            &mut statement,
+            counts(*volume)?,
+            count(*conversations, "conversations")?,
+            *oldest_answer_secs,
+        )?;
     }
     Ok(())
 }
@@ -285,22 +339,14 @@ pub(super) struct Place {
     pub(super) opened_by: u8,
     pub(super) name: i64,
     pub(super) evidence: u8,
+    pub(super) marks: u8,
+    pub(super) application: u8,
 }
 
 impl Place {
     pub(super) fn of(db: &Connection, ids: &mut Ids, interval: i64, key: &RowKey) -> rusqlite::Result<Self> {
-        let RowKey {
-            device,
-            peer,
-            port,
-            protocol,
-            kind,
-            opened_by,
-            name,
-            evidence,
-            marks: _,
-            application: _,
-        } = key;
+        let RowKey { device, peer, port, protocol, kind, opened_by, name, evidence, marks, application } =
+            key;
         Ok(Self {
             interval,
             device: ids.device(db, *device)?,
@@ -311,12 +357,9 @@ impl Place {
             opened_by: *opened_by as u8,
             name: ids.name(db, name.as_ref())?,
             evidence: *evidence as u8,
+            marks: marks.number(),
+            application: *application as u8,
         })
-    }
-
-    /// The same row under another name.
-    pub(super) fn named(self, name: i64, evidence: Evidence) -> Self {
-        Self { name, evidence: evidence as u8, ..self }
     }
 
     pub(super) fn add(
@@ -324,8 +367,21 @@ impl Place {
         statement: &mut CachedStatement<'_>,
         volume: [i64; 4],
         conversations: i64,
+        answer_secs: Option<u32>,
     ) -> rusqlite::Result<()> {
-        let Self { interval, device, peer, port, protocol, kind, opened_by, name, evidence } = self;
+        let Self {
+            interval,
+            device,
+            peer,
+            port,
+            protocol,
+            kind,
+            opened_by,
+            name,
+            evidence,
+            marks,
+            application,
+        } = self;
         let [up_bytes, down_bytes, up_packets, down_packets] = volume;
         statement.execute(params![
             interval,
@@ -337,11 +393,14 @@ impl Place {
             opened_by,
             name,
             evidence,
+            marks,
+            application,
             up_bytes,
             down_bytes,
             up_packets,
             down_packets,
-            conversations
+            conversations,
+            answer_secs
         ])?;
         Ok(())
     }
@@ -352,7 +411,8 @@ impl Place {
         db: &Connection,
         volume: [i64; 4],
         conversations: i64,
+        answer_secs: Option<u32>,
     ) -> rusqlite::Result<()> {
-        self.add(&mut db.prepare_cached(ADD_TO_ROW)?, volume, conversations)
+        self.add(&mut db.prepare_cached(ADD_TO_ROW)?, volume, conversations, answer_secs)
     }
 }

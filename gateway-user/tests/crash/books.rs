@@ -40,6 +40,17 @@ impl Books {
         sums.unwrap()
     }
 
+    /// Name and evidence of the rows with a service's port, by interval.
+    pub fn names_at(&self, port: u16) -> Vec<(String, u8)> {
+        let query = "SELECT text, evidence FROM flow JOIN name ON name.id = flow.name WHERE port = ? ORDER BY interval";
+        let mut statement = self.db.prepare(query).unwrap();
+        statement
+            .query_map([port], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    }
+
     /// A counter over all intervals: packets and bytes.
     pub fn counted(&self, counter: &str) -> (i64, i64) {
         let sums = "SELECT COALESCE(SUM(packets), 0), COALESCE(SUM(bytes), 0) FROM ledger WHERE counter = ?";

@@ -12,6 +12,7 @@ mod household;
 mod kills;
 mod load;
 mod meddling;
+mod memory;
 mod refusals;
 mod tables;
 mod takeover;

@@ -4,15 +4,9 @@ use crate::{
     bench::Counts,
     fixtures::{Fixture, frame::GATEWAY},
 };
-use gateway_common::{
-    Direction::Up, FlowCounters, FlowKey, FlowState, KernelStat, SNAPSHOT_LEN, SampleKind, StatBlock,
-    protocol,
-};
+use gateway_common::{FlowCounters, FlowKey, FlowState, KernelStat, SNAPSHOT_LEN, SampleKind, StatBlock};
 use gateway_core::drained::DrainedFlow;
-use gateway_ebpf::{
-    Frame, OtherEnd, Outcome, Packet, Verdict, count_into, fresh, hello_verdict, names_sample, other_end,
-    read_packet,
-};
+use gateway_ebpf::{Frame, OtherEnd, Outcome, Packet, count_into, fresh, other_end, read_packet, worth};
 use std::collections::BTreeMap;
 
 /// A sample that must come out of a ring.
@@ -24,6 +18,7 @@ pub struct ModelSample {
     pub wire_len: u32,
     /// L3, L4, payload.
     pub offsets: [u16; 3],
+    pub segment_len: u16,
     pub snapshot: Vec<u8>,
 }
 
@@ -71,50 +66,38 @@ impl Model {
         match other_end(&fixture.frame[..], direction) {
             Some(OtherEnd::Group) => {
                 self.pair(KernelStat::GroupPackets, packets, packet.bytes);
-                self.names(fixture, &packet);
+                self.sample(fixture, &packet, None);
             }
             Some(OtherEnd::Station(mac)) if mac == gateway => {
                 let is_new = !self.flows.contains_key(&packet.key);
                 self.stats.add(KernelStat::FastSlots, u64::from(is_new));
                 let counters = self.flows.entry(packet.key).or_insert_with(|| fresh(0));
                 count_into(counters, &packet, direction);
-                self.names(fixture, &packet);
-                self.hello(fixture, &packet);
+                let state = counters.state;
+                if let Some(next) = self.sample(fixture, &packet, Some(state))
+                    && let Some(counters) = self.flows.get_mut(&packet.key)
+                {
+                    counters.state = next;
+                }
             }
             _ => self.pair(KernelStat::BridgedPackets, packets, packet.bytes),
         }
     }
 
-    fn names(&mut self, fixture: &Fixture, packet: &Packet) {
-        if let Some(kind) = names_sample(packet, fixture.direction) {
-            self.stats.add(KernelStat::NamesSampled, 1);
-            self.names.push(sample(fixture, packet, kind));
+    /// Copies what is worth it, into rings that are never full. What the library finds worth copying is written out
+    /// by hand in `samples` and in the reader's tests; here it is enough that the kernel finds the same.
+    fn sample(&mut self, fixture: &Fixture, packet: &Packet, state: Option<FlowState>) -> Option<FlowState> {
+        let verdict = worth(&fixture.frame[..], packet, fixture.direction, state)?;
+        if let Some(kind) = verdict.kind {
+            let (ring, stat) = if kind.is_for_names() {
+                (&mut self.names, KernelStat::NamesSampled)
+            } else {
+                (&mut self.hellos, KernelStat::HellosSampled)
+            };
+            ring.push(sample(fixture, packet, kind));
+            self.stats.add(stat, 1);
         }
-    }
-
-    fn hello(&mut self, fixture: &Fixture, packet: &Packet) {
-        let Some(FlowCounters { state, .. }) = self.flows.get_mut(&packet.key) else { return };
-        let is_sought = packet.key.protocol == protocol::TCP
-            && fixture.direction == Up
-            && packet.payload_len > 0
-            && state.hello_stage != FlowState::HELLO_DONE;
-        if !is_sought {
-            return;
-        }
-        let head = fixture.frame.get(packet.payload_offset..).and_then(|p| p.first_chunk().copied());
-        let verdict = match head {
-            Some(head) => hello_verdict(state.hello_stage, head, packet.payload_len),
-            None if state.hello_stage > 0 => Verdict::Copy(SampleKind::TLS, state.hello_stage),
-            None => Verdict::Over,
-        };
-        match verdict {
-            Verdict::Over => state.hello_stage = FlowState::HELLO_DONE,
-            Verdict::Copy(kind, next) => {
-                state.hello_stage = next;
-                self.stats.add(KernelStat::HellosSampled, 1);
-                self.hellos.push(sample(fixture, packet, kind));
-            }
-        }
+        Some(verdict.state)
     }
 
     /// Everything that the kernel must have counted.
@@ -134,6 +117,7 @@ fn sample(fixture: &Fixture, packet: &Packet, kind: SampleKind) -> ModelSample {
         key: packet.key,
         wire_len: fixture.frame_len,
         offsets: [packet.l3_offset, packet.l4_offset, packet.payload_offset].map(|o| o as u16),
+        segment_len: fixture.gso_size as u16,
         snapshot: fixture.frame[..len].to_vec(),
     }
 }

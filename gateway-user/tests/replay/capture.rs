@@ -226,8 +226,8 @@ fn what_is_no_capture_is_said_in_one_line() {
     assert_eq!(line(&path), format!("read the capture {name}: not a pcap or pcapng file"));
     std::fs::write(&path, gzip(&[0; 4_000]).get(..15).unwrap()).unwrap();
     assert!(line(&path).starts_with(&format!("read the capture {name}: ")));
-    std::fs::write(&path, pcap(Order::Little, Kind::Micros, 127, &[])).unwrap();
-    assert!(line(&path).contains("link type 127 cannot be read"));
+    std::fs::write(&path, pcap(Order::Little, Kind::Micros, 147, &[])).unwrap();
+    assert!(line(&path).contains("link type 147 cannot be read"));
     let directory = dir.path().display();
     assert_eq!(
         line(dir.path()),

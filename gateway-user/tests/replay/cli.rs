@@ -176,7 +176,7 @@ fn nonsense_is_one_line_and_exit_code_2() {
     let bench = Bench::new();
     bench.file("x.txt", b"Dear diary, no packets today.\n");
     bench.file("empty.pcap", b"");
-    bench.file("wifi.pcap", &pcap(Order::Little, Kind::Micros, 105, &[]));
+    bench.file("private.pcap", &pcap(Order::Little, Kind::Micros, 147, &[]));
     let check = |capture: &str, expected: &str| {
         let ended = bench.replay(capture, &[]);
         assert_eq!(ended.out, "");
@@ -186,9 +186,9 @@ fn nonsense_is_one_line_and_exit_code_2() {
     check("empty.pcap", "read the capture empty.pcap: not a pcap or pcapng file: it is empty");
     check(".", "read the capture .: it is a directory; name a capture file");
     check("missing.pcap", "read the capture missing.pcap: No such file or directory (os error 2)");
-    let unreadable = "link type 105 cannot be read; capture on an Ethernet interface, or with `tcpdump -i any`, \
+    let unreadable = "link type 147 cannot be read; capture on an Ethernet interface, or with `tcpdump -i any`, \
                       which writes type 113 or 276";
-    check("wifi.pcap", &format!("read the capture wifi.pcap: {unreadable}"));
+    check("private.pcap", &format!("read the capture private.pcap: {unreadable}"));
     let unwritable = bench.replay("phone.pcap", &["--database", "x.txt/telltale.db"]);
     assert_eq!((unwritable.code, unwritable.err.lines().count()), (Some(2), 1), "{}", unwritable.err);
     let no_database = bench.replay("phone.pcap", &["--database", "x.txt"]);
@@ -237,4 +237,48 @@ fn an_empty_capture_finds_nothing() {
     let ended = bench.replay("quiet.pcap", &[]);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
     assert_eq!(ended.err, "telltale: no packet of any device is in the capture quiet.pcap\n");
+}
+
+#[test]
+fn conversations_go_to_the_output_or_a_file() {
+    let bench = Bench::new();
+    let Ended { code, out, err } = bench.replay("phone.pcap", &["--flows-json"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let flows: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let bytes =
+        |of: &serde_json::Value| of["bytes_up"].as_u64().unwrap() + of["bytes_down"].as_u64().unwrap();
+    let every_ip: u64 = crate::recorded::recording()
+        .iter()
+        .map(|frame| match frame.bytes[12..14] {
+            [8, 0] => u64::from(u16::from_be_bytes([frame.bytes[16], frame.bytes[17]])),
+            [0x86, 0xdd] => 40 + u64::from(u16::from_be_bytes([frame.bytes[18], frame.bytes[19]])),
+            _ => 0,
+        })
+        .sum();
+    assert_eq!(flows.iter().map(bytes).sum::<u64>(), every_ip, "every byte is in a conversation");
+    assert!(flows.iter().any(|flow| flow["domain"] == "data.mistat.intl.xiaomi.com"), "{out}");
+    let into_file = bench.replay("phone.pcap", &["--flows-json", "flows.jsonl"]);
+    assert_eq!((into_file.code, into_file.out.as_str()), (Some(0), ""));
+    assert_eq!(std::fs::read_to_string(bench.path("flows.jsonl")).unwrap(), out);
+    // A capture where the output should go was meant as the input.
+    bench.file("other.pcap", include_bytes!("../captures/phone.pcap"));
+    let refused = bench.replay("phone.pcap", &["--flows-json", "other.pcap"]);
+    fails(
+        &refused,
+        "write the conversations: other.pcap is a capture; name another file, or - for the output",
+    );
+    assert_eq!(bench.names(), ["flows.jsonl", "other.pcap", "phone.pcap", "telltale.toml"]);
+}
+
+#[test]
+fn conversations_before_the_damage_are_listed() {
+    let bench = Bench::new();
+    bench.file("cut.pcap", &include_bytes!("../captures/phone.pcap")[..60_000]);
+    let ended = bench.replay("cut.pcap", &["--flows-json", "-"]);
+    assert!(ended.out.lines().count() > 5 && ended.out.ends_with("}\n"), "{}", ended.out);
+    fails(&ended, "read the capture cut.pcap: cut short at byte 60000; everything before was used");
+    bench.file("quiet.pcap", &pcap(Order::Little, Kind::Micros, 1, &[]));
+    let ended = bench.replay("quiet.pcap", &["--flows-json"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""));
+    assert_eq!(ended.err, "telltale: no conversation is in the capture quiet.pcap\n");
 }

@@ -4,6 +4,7 @@
 mod capture;
 mod cli;
 mod feed;
+mod listing;
 mod recorded;
 mod table;
 mod writer;

@@ -230,12 +230,23 @@ fn a_link_without_addresses_has_one_device_per_ip_address() {
     assert_eq!(table.finish().unwrap().stats.get(KernelStat::SeenPackets), 0);
 }
 
+/// A segment with this sequence number; those of `tcp` have 1.
+fn tcp_at(seq: u32, source: u16, destination: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut segment = tcp(source, destination, flags, payload);
+    segment[4..8].copy_from_slice(&seq.to_be_bytes());
+    segment
+}
+
 #[test]
 fn the_packets_that_teach_are_sampled_in_order() {
     // A hello of two segments, then data that begins like a hello but is none of it.
-    let mut hello = vec![0x16, 3, 1, 4, 0, 1];
+    let mut hello = vec![0x16, 3, 1, 0x0d, 0, 1, 0, 0x0c, 0xfc];
     hello.resize(700, 0xaa);
-    let request = b"GET / HTTP/1.1\r\n";
+    let request = b"GET / HTTP/1.1\r\n\r\n";
+    let long = [&request[..16], &[b'a'; 5_000]].concat();
+    // A QUIC Initial, as far as the kernel looks.
+    let mut initial = vec![0xc3, 0, 0, 0, 1];
+    initial.resize(1_200, 8);
     let frames = [
         up(UDP, &udp(40_000, 53, &[0; 20])),
         down(UDP, &udp(53, 40_000, &[0; 40])),
@@ -244,14 +255,23 @@ fn the_packets_that_teach_are_sampled_in_order() {
         up(TCP, &tcp(50_000, 443, ACK, &[])),
         up(TCP, &tcp(50_000, 443, ACK, &hello)),
         down(TCP, &tcp(443, 50_000, ACK, &hello)),
-        up(TCP, &tcp(50_000, 443, ACK, &[0xbb; 3_000])),
+        up(TCP, &tcp_at(701, 50_000, 443, ACK, &[0xbb; 2_700])),
+        up(TCP, &tcp_at(3_501, 50_000, 443, ACK, &[0xbb; 2_000])),
         up(TCP, &tcp(50_001, 80, ACK, request)),
         up(TCP, &tcp(50_001, 80, ACK, request)),
         up(TCP, &tcp(50_002, 22, ACK, b"SSH-2.0-x\r\n")),
         // The port is used again.
         up(TCP, &tcp(50_001, 80, SYN, &[])),
         up(TCP, &tcp(50_001, 80, ACK, request)),
+        up(TCP, &tcp(50_003, 80, ACK, &long)),
+        up(TCP, &tcp(50_004, 22, SYN, &[])),
+        up(TCP, &tcp(50_004, 22, ACK, b"SSH-2.0-x\r\n")),
+        up(TCP, &tcp(50_005, 53, ACK, &[0, 20])),
+        down(TCP, &tcp(53, 50_005, ACK, &[0, 40])),
         up(UDP, &udp(40_001, 4_433, &[0; 20])),
+        up(UDP, &udp(40_002, 443, &initial)),
+        down(UDP, &udp(443, 40_002, &initial)),
+        up(UDP, &udp(40_003, 3_478, &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42])),
     ];
     let (drained, samples) = count(rules(), &frames);
     let http = (SampleKind::HTTP, Direction::Up, 14 + 40 + request.len());
@@ -259,13 +279,19 @@ fn the_packets_that_teach_are_sampled_in_order() {
         (SampleKind::DNS, Direction::Up, 14 + 28 + 20),
         (SampleKind::DNS, Direction::Down, 14 + 28 + 40),
         (SampleKind::TLS, Direction::Up, 14 + 40 + 700),
-        (SampleKind::TLS, Direction::Up, SNAPSHOT_LEN),
+        (SampleKind::TLS, Direction::Up, 14 + 40 + 2_700),
         http,
         http,
+        (SampleKind::HTTP, Direction::Up, SNAPSHOT_LEN),
+        (SampleKind::OPENING, Direction::Up, 14 + 40 + 11),
+        (SampleKind::DNS_TCP, Direction::Up, 14 + 40 + 2),
+        (SampleKind::DNS_TCP, Direction::Down, 14 + 40 + 2),
+        (SampleKind::QUIC, Direction::Up, 14 + 28 + 1_200),
+        (SampleKind::DATAGRAM, Direction::Up, 14 + 28 + 8),
     ];
     assert_eq!(samples, expected);
-    assert_eq!(drained.stats.get(KernelStat::NamesSampled), 2);
-    assert_eq!(drained.stats.get(KernelStat::HellosSampled), 4);
+    assert_eq!(drained.stats.get(KernelStat::NamesSampled), 4);
+    assert_eq!(drained.stats.get(KernelStat::HellosSampled), 8);
 }
 
 #[test]

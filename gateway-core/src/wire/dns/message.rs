@@ -1,24 +1,45 @@
 //! A whole message, and what its answer section means.
 
 use super::name;
-use super::record::{self, Record, RecordData};
+use super::record::{self, CLASS_IN, Record, RecordData, RecordType};
 use crate::units::DomainName;
 use crate::wire::{Reader, WireError};
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How many links a chain of CNAMEs may have that stands in the wrong order; each takes another look at all
+/// records. Resolvers follow 8 to 17 before they give up.
+pub const MAX_LINKS: usize = 17;
+/// Flags in the third byte of a message: an answer; one that was cut to fit (RFC 1035 §4.1.1).
+const RESPONSE: u8 = 0x80;
+const TRUNCATED: u8 = 0x02;
+
+/// What is asked for, of class IN (RFC 1035 §4.1.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Question {
+    /// The name, in lower case: who asks may mix cases to be harder to forge an answer for, and means the same.
+    pub name: DomainName,
+    /// The type of record that is wanted.
+    pub kind: RecordType,
+}
+
 /// A DNS message, as far as the snapshot goes (RFC 1035 §4.1). How many records there can be is bounded by the
 /// snapshot: each takes eleven bytes at least.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
+    /// Chosen by who asks, repeated in the answer.
+    pub id: u16,
     /// Is it an answer?
     pub is_response: bool,
     /// Kind of query; 0 is the standard one.
     pub opcode: u8,
     /// How it went; 0 is well.
     pub rcode: u8,
-    /// The name that was asked for, if the message asks exactly one question and the name is one we keep.
-    pub question: Option<DomainName>,
+    /// Did the server leave out what did not fit into a datagram? What is there is none the less true; who asked
+    /// will ask again over TCP (RFC 2181 §9).
+    pub is_truncated: bool,
+    /// What was asked, if the message asks exactly one question and the name is one we keep.
+    pub question: Option<Question>,
     /// Every answer record that is here whole.
     pub answers: Vec<Record>,
     /// Why reading the answers ended before all were read, if it did.
@@ -30,7 +51,7 @@ pub struct Message {
 pub struct Answered {
     /// The name that was asked for.
     pub name: DomainName,
-    /// The CNAMEs on the way.
+    /// The CNAMEs on the way, in order, and names that SVCB records lead to.
     pub aliases: Vec<DomainName>,
     /// Addresses, each with the shortest TTL of its chain in seconds.
     pub addrs: Vec<(IpAddr, u32)>,
@@ -41,27 +62,47 @@ pub struct Answered {
 /// # Errors
 /// [`WireError`] if the header or the question is cut short or malformed.
 pub fn read(bytes: &[u8]) -> Result<Message, WireError> {
+    read_as(bytes, false)
+}
+
+/// Reads a message of multicast DNS: the records of all its sections are among the answers, since addresses stand in
+/// the last one (RFC 6762 §6), and the flag in their classes is looked through.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_multicast(bytes: &[u8]) -> Result<Message, WireError> {
+    read_as(bytes, true)
+}
+
+fn read_as(bytes: &[u8], is_multicast: bool) -> Result<Message, WireError> {
     let mut reader = Reader::new(bytes);
-    reader.u16("dns.id")?;
+    let id = reader.u16("dns.id")?;
     let [high, low] = reader.array("dns.flags")?;
     let question_count = reader.u16("dns.qdcount")?;
-    let answer_count = reader.u16("dns.ancount")?;
-    reader.u32("dns.nscount")?; // and ARCOUNT
+    let answer_count = u32::from(reader.u16("dns.ancount")?);
+    let authority_count = u32::from(reader.u16("dns.nscount")?);
+    let additional_count = u32::from(reader.u16("dns.arcount")?);
     let mut question = None;
     for _ in 0..question_count {
-        question = name::read(bytes, &mut reader)?;
-        reader.u32("dns.qtype")?; // and QCLASS
+        let name = name::read(bytes, &mut reader)?;
+        let kind = RecordType(reader.u16("dns.qtype")?);
+        let class = reader.u16("dns.qclass")?;
+        question = name.filter(|_| class == CLASS_IN).map(|name| Question { name, kind });
     }
     let mut message = Message {
-        is_response: high & 0x80 != 0,
+        id,
+        is_response: high & RESPONSE != 0,
         opcode: (high >> 3) & 0x0f,
         rcode: low & 0x0f,
+        is_truncated: high & TRUNCATED != 0,
         question: question.filter(|_| question_count == 1),
         answers: Vec::new(),
         ended_early: None,
     };
-    for _ in 0..answer_count {
-        match record::read(bytes, &mut reader) {
+    let others = authority_count.saturating_add(additional_count);
+    let record_count = if is_multicast { answer_count.saturating_add(others) } else { answer_count };
+    for _ in 0..record_count {
+        match record::read(bytes, &mut reader, is_multicast) {
             Ok(answer) => message.answers.push(answer),
             Err(error) => {
                 message.ended_early = Some(error);
@@ -74,23 +115,22 @@ pub fn read(bytes: &[u8]) -> Result<Message, WireError> {
 
 impl Message {
     /// What this message teaches, if it is a good answer to one question: only addresses that a chain of CNAMEs
-    /// joins to the question, in whatever order the records stand.
+    /// joins to the question, in whatever order the records stand. The hints of SVCB and HTTPS records are addresses
+    /// like any other: a program may use them without asking more.
     #[must_use]
     pub fn answered(&self) -> Option<Answered> {
         if !self.is_response || self.opcode != 0 || self.rcode != 0 {
             return None;
         }
-        let name = self.question.clone()?;
+        let Question { name, kind } = self.question.as_ref()?;
         // Every name of the chain so far, with the shortest TTL on the way there. Each round adds a name or is
-        // the last, so there are at most as many rounds as records.
-        let mut chain: BTreeMap<&DomainName, u32> = BTreeMap::from([(&name, u32::MAX)]);
+        // the last.
+        let mut chain: BTreeMap<&DomainName, u32> = BTreeMap::from([(name, u32::MAX)]);
         let mut aliases = Vec::new();
-        loop {
+        for _ in 0..MAX_LINKS {
             let known = chain.len();
             for record in &self.answers {
-                let (Some(owner), RecordData::Cname(Some(target))) = (&record.owner, &record.data) else {
-                    continue;
-                };
+                let (Some(owner), Some(target)) = (&record.owner, record.leads_to()) else { continue };
                 let Some(ttl_secs) = chain.get(owner).copied() else { continue };
                 if !chain.contains_key(target) {
                     chain.insert(target, ttl_secs.min(record.ttl_secs));
@@ -104,16 +144,45 @@ impl Message {
         let mut seen = BTreeSet::new();
         let mut addrs = Vec::new();
         for record in &self.answers {
-            let (Some(owner), RecordData::Addr(addr)) = (&record.owner, &record.data) else { continue };
-            let Some(ttl_secs) = chain.get(owner) else { continue };
-            // Blocking resolvers answer with the unspecified address: nobody is there.
-            if !addr.is_unspecified() && seen.insert(*addr) {
-                addrs.push((*addr, record.ttl_secs.min(*ttl_secs)));
+            let Some(ttl_secs) = record.owner.as_ref().and_then(|owner| chain.get(owner)) else { continue };
+            for addr in record.addrs() {
+                // Blocking resolvers answer with the unspecified address: nobody is there.
+                if !addr.is_unspecified() && seen.insert(*addr) {
+                    addrs.push((*addr, record.ttl_secs.min(*ttl_secs)));
+                }
             }
         }
-        drop(chain);
-        (!addrs.is_empty()).then_some(Answered { name, aliases, addrs })
+        (!addrs.is_empty()).then(|| Answered { name: site_of(name, *kind), aliases, addrs })
     }
+}
+
+impl Record {
+    /// The name that this record's owner is an alias of, or is served under.
+    fn leads_to(&self) -> Option<&DomainName> {
+        match &self.data {
+            RecordData::Cname(target) => target.as_ref(),
+            RecordData::Service(service) => service.target.as_ref(),
+            RecordData::Addr(_) | RecordData::Other(_) => None,
+        }
+    }
+
+    fn addrs(&self) -> &[IpAddr] {
+        match &self.data {
+            RecordData::Addr(addr) => core::slice::from_ref(addr),
+            RecordData::Service(service) => &service.hints,
+            RecordData::Cname(_) | RecordData::Other(_) => &[],
+        }
+    }
+}
+
+/// The site that is asked for. On another port than 443 it is asked for as `_8443._https.site` (RFC 9460 §9.1).
+fn site_of(name: &DomainName, kind: RecordType) -> DomainName {
+    let site = || {
+        let (port, rest) = name.as_str().strip_prefix('_')?.split_once('.')?;
+        port.parse::<u16>().ok()?;
+        DomainName::parse(rest.strip_prefix("_https.")?)
+    };
+    (kind == RecordType::HTTPS).then(site).flatten().unwrap_or_else(|| name.clone())
 }
 
 #[cfg(test)]
@@ -211,10 +280,88 @@ pub(crate) mod tests {
         assert_eq!(message.ended_early, Some(WireError::Malformed { field: "dns.rdlength", found: 5 }));
     }
 
+    #[test]
+    fn hints_are_addresses_of_the_asked_name() {
+        // a.mi HTTPS → 1 . ipv4hint=203.0.113.1; TTL 300.
+        let message = read(&unhex(
+            "0001 8180 0001 0001 0000 0000 01 61 02 6d69 00 0041 0001
+             c00c 0041 0001 0000012c 000b 0001 00 0004 0004 cb007101",
+        ))
+        .expect("sound");
+        assert_eq!(addrs(&message), [("203.0.113.1".to_owned(), 300)]);
+        assert_eq!(message.question.map(|q| q.kind), Some(RecordType::HTTPS));
+    }
+
+    #[test]
+    fn an_alias_form_leads_on_like_a_cname() {
+        // _8443._https.a.mi HTTPS → 0 b.mi (TTL 60); b.mi HTTPS → 1 c.mi ipv4hint (TTL 300); c.mi A.
+        let message = read(&unhex(
+            "0001 8180 0001 0003 0000 0000 05 5f38343433 06 5f6874747073 01 61 02 6d69 00 0041 0001
+             c00c 0041 0001 0000003c 0008 0000 01 62 02 6d69 00
+             01 62 c01b 0041 0001 0000012c 0010 0001 01 63 02 6d69 00 0004 0004 cb007101
+             01 63 c01b 0001 0001 0000000a 0004 cb007102",
+        ))
+        .expect("sound");
+        let answered = message.answered().expect("it teaches");
+        assert_eq!(answered.name.as_str(), "a.mi");
+        assert_eq!(answered.aliases.iter().map(DomainName::as_str).collect::<Vec<_>>(), ["b.mi", "c.mi"]);
+        assert_eq!(addrs(&message), [("203.0.113.1".to_owned(), 60), ("203.0.113.2".to_owned(), 10)]);
+    }
+
+    #[test]
+    fn mixed_case_means_the_same_and_edns_is_no_answer() {
+        // wWw.Mi A, answered under www.mi; OPT with a cookie behind it.
+        let message = read(&unhex(
+            "0001 8380 0001 0001 0000 0001 03 775777 02 4d69 00 0001 0001
+             03 777777 02 6d69 00 0001 0001 0000003c 0004 cb007101
+             00 0029 04d0 0000 0000 000c 000a 0008 0102030405060708",
+        ))
+        .expect("sound");
+        assert_eq!(addrs(&message).len(), 1);
+        assert!(message.is_truncated, "and what is there counts");
+        assert_eq!((message.answers.len(), message.ended_early), (1, None));
+    }
+
+    #[test]
+    fn a_chain_that_stands_upside_down_is_followed_so_far() {
+        let chain = |links: u8| {
+            let mut bytes = unhex("0001 8180 0001 0000 0000 0000 02 6130 00 0001 0001");
+            let name = |n: u8| [3, b'a', b'0' + n / 10, b'0' + n % 10, 0];
+            bytes[12..16].copy_from_slice(&[2, b'a', b'0', 0]);
+            bytes.splice(12..16, name(0));
+            bytes[7] = links + 1;
+            bytes.extend([&name(links)[..], &[0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 203, 0, 113, 1]].concat());
+            for n in (0..links).rev() {
+                bytes.extend([&name(n)[..], &[0, 5, 0, 1, 0, 0, 0, 9, 0, 5], &name(n + 1)[..]].concat());
+            }
+            read(&bytes).expect("sound").answered()
+        };
+        let most = u8::try_from(MAX_LINKS).expect("small");
+        assert_eq!(chain(most).map(|a| a.aliases.len()), Some(MAX_LINKS));
+        assert_eq!(chain(most + 1), None);
+    }
+
+    #[test]
+    fn of_multicast_all_sections_are_read() {
+        // lena.local A in the additional section, with the flush bit; a PTR in the answers.
+        let bytes = unhex(
+            "0000 8400 0000 0001 0000 0001 04 5f6f6461 05 6c6f63616c 00 000c 0001 00000078 0002 c00c
+             04 6c656e61 05 6c6f63616c 00 0001 8001 00000078 0004 c0a80117",
+        );
+        let message = read_multicast(&bytes).expect("sound");
+        assert_eq!(message.answers.len(), 2);
+        assert_eq!(message.answers[1].data, RecordData::Addr([192, 168, 1, 23].into()));
+        assert_eq!(read(&bytes).expect("sound").answers.len(), 1);
+        for len in 0..bytes.len() {
+            let _ = read_multicast(&bytes[..len]);
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let _ = read(&bytes).map(|m| m.answered());
+            let _ = read_multicast(&bytes);
         }
 
         #[test]

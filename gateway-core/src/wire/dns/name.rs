@@ -16,7 +16,7 @@ pub(super) fn read<'a>(message: &'a [u8], reader: &mut Reader<'a>) -> Result<Opt
     let mut segment_start = message.len().saturating_sub(reader.rest().len());
     let mut jumped: Option<Reader<'a>> = None;
     let mut pointers = 0_usize;
-    let mut name: Vec<u8> = Vec::new();
+    let mut name = Text::default();
     let mut is_plain = true;
     loop {
         let cursor = jumped.as_mut().unwrap_or(&mut *reader);
@@ -27,13 +27,7 @@ pub(super) fn read<'a>(message: &'a [u8], reader: &mut Reader<'a>) -> Result<Opt
                 let label = cursor.bytes("dns.label", usize::from(len))?;
                 // A dot or worse within a label must not come out as a border between two.
                 is_plain &= label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-                if !name.is_empty() {
-                    name.push(b'.');
-                }
-                name.extend_from_slice(label);
-                if name.len() > MAX_WIRE_LEN {
-                    return Err(WireError::Malformed { field: "dns.name_len", found: length(name.len()) });
-                }
+                name.push(label)?;
             }
             0xc0..=0xff => {
                 let low = cursor.u8("dns.pointer")?;
@@ -48,7 +42,40 @@ pub(super) fn read<'a>(message: &'a [u8], reader: &mut Reader<'a>) -> Result<Opt
             _ => return Err(WireError::Malformed { field: "dns.label", found: u64::from(len) }),
         }
     }
-    Ok(if is_plain { text::host_name(&name) } else { None })
+    Ok(if is_plain { text::host_name(name.bytes()) } else { None })
+}
+
+/// A name's labels with dots between, in place: one that is not kept costs no memory from the heap.
+struct Text {
+    bytes: [u8; MAX_WIRE_LEN],
+    len: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { bytes: [0; MAX_WIRE_LEN], len: 0 }
+    }
+}
+
+impl Text {
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// Adds a label, and the dot before it.
+    fn push(&mut self, label: &[u8]) -> Result<(), WireError> {
+        let start = if self.len == 0 { 0 } else { self.len.saturating_add(1) };
+        let end = start.saturating_add(label.len());
+        let Some(place) = self.bytes.get_mut(start..end) else {
+            return Err(WireError::Malformed { field: "dns.name_len", found: length(end) });
+        };
+        place.copy_from_slice(label);
+        if let Some(dot) = self.bytes.get_mut(self.len..start).and_then(<[u8]>::first_mut) {
+            *dot = b'.';
+        }
+        self.len = end;
+        Ok(())
+    }
 }
 
 fn length(len: usize) -> u64 {

@@ -44,6 +44,14 @@ pub fn read(stream: &[u8]) -> (ClientHello, Result<(), WireError>) {
     (hello, ended)
 }
 
+/// Reads a ClientHello that stands without the record layer, as QUIC carries it (RFC 9001 §4.1.3); otherwise as
+/// [`read`].
+pub fn read_bare(message: &[u8]) -> (ClientHello, Result<(), WireError>) {
+    let mut hello = ClientHello::default();
+    let ended = read_message(message, &mut hello);
+    (hello, ended)
+}
+
 fn read_message(message: &[u8], hello: &mut ClientHello) -> Result<(), WireError> {
     let mut reader = Reader::new(message);
     let kind = reader.u8("tls.handshake_type")?;

@@ -3,7 +3,7 @@
 mod client_hello;
 mod record;
 
-pub use client_hello::{ClientHello, read};
+pub use client_hello::{ClientHello, read, read_bare};
 pub use record::looks_like_hello;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! DHCP for IPv4 (RFC 2131, RFC 2132): what a device calls itself, and which address it was given.
+//! DHCP for IPv4 (RFC 2131, RFC 2132).
 
-use super::{Reader, WireError};
+use crate::wire::{Reader, WireError};
 use core::net::Ipv4Addr;
 
 /// DHCP message type (RFC 2132 §9.6).
@@ -21,7 +21,7 @@ impl DhcpMessageType {
 /// What follows the fixed fields of a BOOTP message that is DHCP (RFC 2131 §3).
 const MAGIC_COOKIE: u32 = 0x6382_5363;
 
-/// Option codes of RFC 2132.
+/// Option codes of RFC 2132, and of RFC 4702.
 mod option {
     pub(super) const PAD: u8 = 0;
     pub(super) const HOST_NAME: u8 = 12;
@@ -29,8 +29,12 @@ mod option {
     pub(super) const MESSAGE_TYPE: u8 = 53;
     pub(super) const PARAMETER_REQUEST_LIST: u8 = 55;
     pub(super) const VENDOR_CLASS: u8 = 60;
+    pub(super) const CLIENT_FQDN: u8 = 81;
     pub(super) const END: u8 = 255;
 }
+
+/// In the flags of option 81: the name is encoded as in the DNS and not as text (RFC 4702 §2.1).
+const FQDN_IS_ENCODED: u8 = 0x04;
 
 /// One DHCP message; options that were cut off are absent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +49,7 @@ pub struct DhcpMessage<'a> {
     pub given: Option<Ipv4Addr>,
     /// The address it asks for (option 50).
     pub requested: Option<Ipv4Addr>,
-    /// What it calls itself (option 12), as sent.
+    /// What it calls itself (option 12, or else the first label of option 81), as sent.
     pub host_name: Option<&'a [u8]>,
     /// What its maker calls it (option 60), as sent.
     pub vendor_class: Option<&'a [u8]>,
@@ -86,13 +90,20 @@ pub fn read(payload: &[u8]) -> Result<DhcpMessage<'_>, WireError> {
         vendor_class: None,
         parameter_list: None,
     };
-    match read_options(&mut reader, &mut message) {
+    let mut fqdn = None;
+    let ended = read_options(&mut reader, &mut message, &mut fqdn);
+    message.host_name = message.host_name.or_else(|| fqdn.and_then(first_label));
+    match ended {
         Ok(()) | Err(WireError::Truncated { .. }) => Ok(message),
         Err(malformed) => Err(malformed),
     }
 }
 
-fn read_options<'a>(reader: &mut Reader<'a>, message: &mut DhcpMessage<'a>) -> Result<(), WireError> {
+fn read_options<'a>(
+    reader: &mut Reader<'a>,
+    message: &mut DhcpMessage<'a>,
+    fqdn: &mut Option<&'a [u8]>,
+) -> Result<(), WireError> {
     loop {
         let code = reader.u8("dhcp.option")?;
         match code {
@@ -106,6 +117,7 @@ fn read_options<'a>(reader: &mut Reader<'a>, message: &mut DhcpMessage<'a>) -> R
             option::HOST_NAME => message.host_name = Some(value),
             option::VENDOR_CLASS => message.vendor_class = Some(value),
             option::PARAMETER_REQUEST_LIST => message.parameter_list = Some(value),
+            option::CLIENT_FQDN => *fqdn = Some(value),
             option::MESSAGE_TYPE => {
                 let [kind] = fixed("dhcp.message_type", value)?;
                 message.message_type = DhcpMessageType(kind);
@@ -116,6 +128,18 @@ fn read_options<'a>(reader: &mut Reader<'a>, message: &mut DhcpMessage<'a>) -> R
             _ => {}
         }
     }
+}
+
+/// The host's own label of a client's full name (RFC 4702 §2): flags, two bytes that mean nothing any more, the name.
+fn first_label(fqdn: &[u8]) -> Option<&[u8]> {
+    let ([flags, _, _], name) = fqdn.split_first_chunk()?;
+    let label = if flags & FQDN_IS_ENCODED != 0 {
+        let (len, labels) = name.split_first()?;
+        labels.get(..usize::from(*len))?
+    } else {
+        name.split(|byte| *byte == b'.').next()?
+    };
+    (!label.is_empty()).then_some(label)
 }
 
 fn fixed<const N: usize>(field: &'static str, value: &[u8]) -> Result<[u8; N], WireError> {
@@ -186,6 +210,26 @@ pub(crate) mod tests {
             (ack.message_type, ack.given),
             (DhcpMessageType::ACK, Some(Ipv4Addr::new(192, 168, 1, 23)))
         );
+    }
+
+    #[test]
+    fn a_full_name_stands_in_for_the_host_name() {
+        let name_in = |options: &[u8]| {
+            let bytes = message(1, MAC, [0; 4], [0; 4], &[b"\x35\x01\x03", options, b"\xff"].concat());
+            read(&bytes).expect("sound").host_name.map(<[u8]>::to_vec)
+        };
+        assert_eq!(name_in(b"\x51\x0b\x01\0\0lena.lan").as_deref(), Some(&b"lena"[..]), "text");
+        assert_eq!(name_in(b"\x51\x0c\x05\0\0\x04lena\x03lan").as_deref(), Some(&b"lena"[..]), "labels");
+        assert_eq!(
+            name_in(b"\x51\x07\x01\0\0lena\x0c\x03kim").as_deref(),
+            Some(&b"kim"[..]),
+            "option 12 first"
+        );
+        for nameless in
+            [&b"\x51\x03\0\0\0"[..], b"\x51\x04\x04\0\0\0", b"\x51\x05\x04\0\0\x09a", b"\x51\x01\0"]
+        {
+            assert_eq!(name_in(nameless), None, "{nameless:?}");
+        }
     }
 
     #[test]
