@@ -25,7 +25,7 @@ pub fn dns(data: &[u8]) {
     assert!(part.answers.iter().zip(&whole.answers).all(|(a, b)| a == b), "{part:?} {whole:?}");
     for message in [whole, part] {
         if let Some(answered) = message.answered() {
-            assert!(answered.addrs.iter().all(|(addr, _)| !addr.is_unspecified()));
+            assert!(answered.addrs.iter().all(|answered| !answered.addr.is_unspecified()));
         }
     }
 }
@@ -78,7 +78,10 @@ pub fn openings(data: &[u8]) {
 pub fn http(data: &[u8]) {
     let Some((whole, part)) = cut(data) else { return };
     for (is_head, read) in [
-        (one::looks_like_request as fn(&[u8]) -> bool, one::read as fn(&[u8]) -> (Request, Result<(), WireError>)),
+        (
+            one::looks_like_request as fn(&[u8]) -> bool,
+            one::read as fn(&[u8]) -> (Request, Result<(), WireError>),
+        ),
         (two::looks_like_preface, two::read),
     ] {
         let _ = (is_head(whole), is_head(part));
