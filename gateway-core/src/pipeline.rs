@@ -368,14 +368,23 @@ impl Pipeline {
             if let Some(attributed) = &mut self.attributed {
                 attributed.push((flow, found.clone()));
             }
-            let Attribution { name: Some(name), evidence, marks, application, answer_secs: _ } = found else {
+            let Attribution { name: Some(name), evidence, marks, application, answer_secs } = found else {
                 continue;
             };
             if evidence == Evidence::Dns {
                 self.conversations.tell(&flow, &told);
             }
             let epoch = last.epoch.clone();
-            late_names.push(LateName { epoch, from: row, name, evidence, marks, application, volume });
+            late_names.push(LateName {
+                epoch,
+                from: row,
+                name,
+                evidence,
+                marks,
+                application,
+                answer_secs,
+                volume,
+            });
         }
         late_names
     }

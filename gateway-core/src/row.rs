@@ -377,6 +377,8 @@ pub struct LateName {
     pub marks: Marks,
     /// The protocol that was recognised.
     pub application: Application,
+    /// Seconds from the DNS answer behind the name to the conversation's beginning; `None` if it is not by the DNS.
+    pub answer_secs: Option<u32>,
     /// How much of the row it is.
     pub volume: Volume,
 }

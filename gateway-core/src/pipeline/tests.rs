@@ -258,7 +258,7 @@ fn an_answer_that_was_read_late_names_what_began_after_it_only() {
     answer(&mut pipeline, PHONE, 118, b'd'); // Passed before the drain, read after it.
     let batch = drain(&mut pipeline, 2, vec![flow(https(5000), 0, 121), flow(https(5001), 0, 121)]);
     assert_eq!(batch.late_names.len(), 1);
-    assert_eq!(batch.late_names[0].evidence, Evidence::Dns);
+    assert_eq!((batch.late_names[0].evidence, batch.late_names[0].answer_secs), (Evidence::Dns, Some(1)));
     // And it is remembered; the one begun before the answer stays unnamed.
     assert_eq!(names(&batch), [(None, Evidence::None), (Some(MISTAT), Evidence::Dns)]);
 }
