@@ -26,7 +26,7 @@ pub fn dns(data: &[u8]) {
     assert!(part.answers.iter().zip(&whole.answers).all(|(a, b)| a == b), "{part:?} {whole:?}");
     for message in [whole, part] {
         if let Some(answered) = message.answered() {
-            assert!(answered.addrs.iter().all(|(addr, _)| !addr.is_unspecified()));
+            assert!(answered.addrs.iter().all(|answered| !answered.addr.is_unspecified()));
         }
     }
 }

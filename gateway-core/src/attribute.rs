@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use crate::decode::tests::{PHONE, key};
     use crate::units::{Mac, WallTime};
-    use crate::wire::dns::Answered;
+    use crate::wire::dns::{Answered, AnsweredAddr};
 
     const SECOND: u64 = 1_000_000_000;
     /// An uptime at which 32 bits of milliseconds have wrapped.
@@ -188,7 +188,8 @@ mod tests {
         let mut book = NamesBook::default();
         for (name, at) in answers {
             let name = DomainName::parse(name).expect("a name");
-            let addrs = vec![([192, 0, 2, 1].into(), 3600)];
+            let addr = [192, 0, 2, 1].into();
+            let addrs = vec![AnsweredAddr { addr, ttl_secs: 3600, own_ttl_secs: 3600 }];
             let asker = Asker { device: Mac(PHONE), ipv4: None };
             book.learn(asker, BootTime(*at), &Answered { name, aliases: vec![], addrs });
         }

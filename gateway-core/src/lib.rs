@@ -1,9 +1,9 @@
 //! Telltale's decisions. Same input, same output: no clock, socket, file, environment, thread or randomness.
 //!
 //! In order of dependency: [`units`] → `wire` (bytes → structs) → `decode` (sample → facts) → `books` (what we
-//! believe) → `attribute` (conversation → name with its evidence) → `enrich` (address → network) → `ledger`
-//! (what is in no row) → `pipeline` (owns the books;
-//! drained counts in, batches out) → [`row`] (what leaves) → `query`, `report` (rows → text).
+//! believe) → `enrich` (address → network) → `recognise` (first bytes, ports, peer → protocol) → `attribute`
+//! (conversation → name with its evidence) → `ledger` (what is in no row) → `pipeline` (owns the books; drained
+//! counts in, batches out) → [`row`] (what leaves) → `query`, `report` (rows → text).
 #![forbid(unsafe_code)]
 
 pub mod application;

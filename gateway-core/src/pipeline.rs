@@ -154,10 +154,13 @@ impl Pipeline {
             }
             Fact::QuicDatagram { flow, at, payload, segment_len } => {
                 let segment_len = if segment_len == 0 { payload.len() } else { segment_len };
+                let mut learned = Ok(());
+                // Each teaches for itself: one that cannot be read takes nothing from those behind it.
                 for datagram in payload.chunks(segment_len.max(1)) {
-                    let said = self.quic.learn_datagram(flow, at, datagram)?;
-                    self.enter_said(flow, said)?;
+                    let said = self.quic.learn_datagram(flow, at, datagram);
+                    learned = said.and_then(|said| self.enter_said(flow, said)).and(learned);
                 }
+                return learned;
             }
             Fact::Datagram { flow, at, payload } => {
                 return self.enter_said(flow, recognise::datagram(payload, at));
@@ -365,14 +368,23 @@ impl Pipeline {
             if let Some(attributed) = &mut self.attributed {
                 attributed.push((flow, found.clone()));
             }
-            let Attribution { name: Some(name), evidence, marks, application, answer_secs: _ } = found else {
+            let Attribution { name: Some(name), evidence, marks, application, answer_secs } = found else {
                 continue;
             };
             if evidence == Evidence::Dns {
                 self.conversations.tell(&flow, &told);
             }
             let epoch = last.epoch.clone();
-            late_names.push(LateName { epoch, from: row, name, evidence, marks, application, volume });
+            late_names.push(LateName {
+                epoch,
+                from: row,
+                name,
+                evidence,
+                marks,
+                application,
+                answer_secs,
+                volume,
+            });
         }
         late_names
     }

@@ -107,7 +107,7 @@ impl Marks {
     /// Other names that the DNS gave this device for the address still vouched; the one asked for last was taken.
     pub const HAS_RIVALS: Self = Self(1 << 1);
     /// The DNS answer behind the name was older than its TTL, and within the time that programs are known to use one
-    /// nevertheless.
+    /// nevertheless, or that the address record in it holds longer than its aliases.
     pub const STRETCHED: Self = Self(1 << 2);
     /// The DNS had given this device the peer's address before the conversation began.
     pub const COVERED: Self = Self(1 << 3);
@@ -304,7 +304,7 @@ pub struct Answer {
     pub chain: Vec<DomainName>,
     /// When it passed, the first time of an unbroken row of equal answers.
     pub answered_at: BootTime,
-    /// Until when it vouches, its TTL stretched.
+    /// Until when it vouches, its shortest TTL stretched.
     pub vouches_until: BootTime,
     /// The shortest TTL of the chain in the latest of them.
     pub ttl_secs: u32,
@@ -377,6 +377,8 @@ pub struct LateName {
     pub marks: Marks,
     /// The protocol that was recognised.
     pub application: Application,
+    /// Seconds from the DNS answer behind the name to the conversation's beginning; `None` if it is not by the DNS.
+    pub answer_secs: Option<u32>,
     /// How much of the row it is.
     pub volume: Volume,
 }

@@ -134,6 +134,7 @@ fn a_row_emptied_by_late_names_goes() {
         evidence: Evidence::QuicSni,
         marks: Marks::NONE,
         application: Application::Quic,
+        answer_secs: None,
         volume: volume(10, 20),
     };
     let nowhere = LateName { epoch: epoch(9), ..late.clone() };
@@ -331,6 +332,7 @@ fn any_batches() -> impl Strategy<Value = Vec<Batch>> {
                 evidence: Evidence::TlsSni,
                 marks: Marks::NONE,
                 application: Application::Tls,
+                answer_secs: None,
                 volume,
             };
             batch.late_names = late_names.into_iter().map(late).collect();
@@ -400,6 +402,7 @@ fn rows_that_differ_in_marks_or_protocol_stay_apart() {
         evidence: Evidence::TlsSni,
         marks: Marks::COVERED.with(Marks::OUTER_NAME),
         application: Application::Tls,
+        answer_secs: None,
         volume: volume(1, 1),
     };
     second.late_names = vec![late];

@@ -4,7 +4,7 @@ use super::aged::{Aged, Limits};
 use crate::fact::Asker;
 use crate::row;
 use crate::units::{BootTime, DomainName, Mac};
-use crate::wire::dns::Answered;
+use crate::wire::dns::{Answered, AnsweredAddr};
 use core::net::IpAddr;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -67,7 +67,11 @@ struct Answer {
     before_at: BootTime,
     /// The TTL it had the last time.
     ttl_secs: u32,
+    /// Until when it vouches by the shortest TTL of its chain.
     vouches_until: BootTime,
+    /// Until when it vouches by the address record's own TTL: the address stays its owner's so long, and a program
+    /// that holds it in hand does not ask again for the alias that led there. No earlier than `vouches_until`.
+    held_until: BootTime,
     /// Is it new, or was it prolonged, since it was told of the last time?
     is_new: bool,
 }
@@ -126,7 +130,7 @@ pub struct Vouched<'a> {
     pub answered_at: BootTime,
     /// Do other names vouch as well?
     pub has_rivals: bool,
-    /// Was the answer older than its TTL?
+    /// Was the answer older than its shortest TTL?
     pub is_stretched: bool,
 }
 
@@ -165,7 +169,8 @@ impl NamesBook {
         let chain: Arc<[DomainName]> = aliases.iter().take(MAX_CHAIN).cloned().collect();
         self.count_left_out(aliases.len(), MAX_CHAIN);
         self.count_left_out(addrs.len(), MAX_ADDRS_PER_ANSWER);
-        for (addr, ttl_secs) in addrs.iter().take(MAX_ADDRS_PER_ANSWER) {
+        for AnsweredAddr { addr, ttl_secs, own_ttl_secs } in addrs.iter().take(MAX_ADDRS_PER_ANSWER) {
+            let after = |ttl_secs| BootTime(at.0.saturating_add(vouches_for(ttl_secs)));
             let answer = Answer {
                 asker,
                 name: name.clone(),
@@ -174,7 +179,8 @@ impl NamesBook {
                 latest_at: at,
                 before_at: at,
                 ttl_secs: *ttl_secs,
-                vouches_until: BootTime(at.0.saturating_add(vouches_for(*ttl_secs))),
+                vouches_until: after(*ttl_secs),
+                held_until: after(*own_ttl_secs).max(after(*ttl_secs)),
                 is_new: true,
             };
             self.enter(*addr, answer);
@@ -205,7 +211,8 @@ impl NamesBook {
     /// What this device asked for before a conversation that began between `earliest` and `latest`, of that which
     /// still vouched for the address then. (A conversation whose beginning is known has both the same.)
     ///
-    /// Of several names the one asked for last is taken, if time tells them apart.
+    /// Of several names the one asked for last is taken, if time tells them apart. Names that vouch by nothing but
+    /// their address record's TTL give way to all others, and one of them is taken only if it is the only one.
     #[must_use]
     pub fn asked_before(
         &self,
@@ -214,11 +221,11 @@ impl NamesBook {
         (earliest, latest): (BootTime, BootTime),
     ) -> Asked<'_> {
         let Some(answers) = self.answers.get(&(asker.device, addr)) else { return Asked::Nothing };
-        let vouching = || {
-            let vouches = move |a: &&Answer| a.answered_at <= latest && earliest <= a.vouches_until;
-            answers.iter().filter(move |a| a.asker.may_be(&asker)).filter(vouches)
+        let given = || answers.iter().filter(|a| a.asker.may_be(&asker) && a.answered_at <= latest);
+        let vouching = || given().filter(|a| earliest <= a.vouches_until);
+        let Some(taken) = vouching().max_by_key(|a| a.given_before(latest)) else {
+            return held(given().filter(|a| earliest <= a.held_until), latest);
         };
-        let Some(taken) = vouching().max_by_key(|a| a.given_before(latest)) else { return Asked::Nothing };
         let given_at = taken.given_before(latest);
         let rivals = || vouching().filter(|other| !other.is_akin(taken));
         // It may have begun before the last of several answers, or be another device's behind the same address.
@@ -265,6 +272,7 @@ impl NamesBook {
             let row::Answer { device, asker_ipv4, addr, name, chain, answered_at, vouches_until, ttl_secs } =
                 answer;
             self.count_left_out(chain.len(), MAX_CHAIN);
+            // How long the address record's own TTL was is not stored: by it nothing vouches after a restart.
             let latest_at = BootTime(vouches_until.0.saturating_sub(vouches_for(ttl_secs))).max(answered_at);
             let chain = chain.into_iter().take(MAX_CHAIN).collect();
             let asker = Asker { device, ipv4: asker_ipv4 };
@@ -279,11 +287,26 @@ impl NamesBook {
                     before_at: answered_at,
                     ttl_secs,
                     vouches_until,
+                    held_until: vouches_until,
                     is_new: false,
                 },
             );
         }
     }
+}
+
+/// The name to take of answers that vouch only by their address record's TTL: it must be the only one.
+fn held<'a>(answers: impl Iterator<Item = &'a Answer> + Clone, latest: BootTime) -> Asked<'a> {
+    let Some(taken) = answers.clone().max_by_key(|a| a.given_before(latest)) else { return Asked::Nothing };
+    if answers.into_iter().any(|other| !other.is_akin(taken) || !other.asker.may_be(&taken.asker)) {
+        return Asked::Undecided;
+    }
+    Asked::Vouched(Vouched {
+        name: &taken.name,
+        answered_at: taken.given_before(latest),
+        has_rivals: false,
+        is_stretched: true,
+    })
 }
 
 /// Are two answers so far apart that a conversation which began between `earliest` and `latest` is for the later one?
@@ -307,6 +330,7 @@ fn enter(known: &mut Vec<Answer>, answer: Answer) -> u64 {
         && other_at.is_none_or(|other_at| other_at < same.latest_at)
     {
         same.vouches_until = same.vouches_until.max(answer.vouches_until);
+        same.held_until = same.held_until.max(answer.held_until);
         if answer.latest_at >= same.latest_at {
             same.before_at = same.latest_at;
             same.latest_at = answer.latest_at;
@@ -323,10 +347,11 @@ fn enter(known: &mut Vec<Answer>, answer: Answer) -> u64 {
         return 0;
     }
     // Not the oldest: one that vouches for long may be the rival of what was asked often since.
-    let Some((place, _)) = known.iter().enumerate().min_by_key(|(_, a)| a.vouches_until) else { return 0 };
+    let until = |(_, a): &(usize, &Answer)| (a.vouches_until, a.held_until);
+    let Some((place, _)) = known.iter().enumerate().min_by_key(until) else { return 0 };
     let left = known.remove(place);
     let is_repeated = known.iter().any(|a| a.asker == left.asker && a.name == left.name);
-    u64::from(left.vouches_until >= now && !is_repeated)
+    u64::from(left.held_until >= now && !is_repeated)
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl QuestionsBook {
             return Verdict::Unasked;
         };
         let mut addrs: Box<[IpAddr]> = answered
-            .map(|answered| answered.addrs.iter().map(|(addr, _)| *addr).collect())
+            .map(|answered| answered.addrs.iter().map(|answered| answered.addr).collect())
             .unwrap_or_default();
         addrs.sort_unstable();
         match &pending.heard {
@@ -116,6 +116,7 @@ impl Pending {
 mod tests {
     use super::*;
     use crate::units::DomainName;
+    use crate::wire::dns::AnsweredAddr;
 
     fn flow(device: u32, port: u16) -> FlowKey {
         FlowKey { device_port: port, mac_head: device, ..FlowKey::default() }
@@ -127,7 +128,8 @@ mod tests {
 
     fn answer(last: &[u8]) -> Answered {
         let name = DomainName::parse("a.example").expect("a name");
-        let addrs = last.iter().map(|n| (IpAddr::from([192, 0, 2, *n]), 60)).collect();
+        let of = |n: &u8| AnsweredAddr { addr: [192, 0, 2, *n].into(), ttl_secs: 60, own_ttl_secs: 60 };
+        let addrs = last.iter().map(of).collect();
         Answered { name, aliases: vec![], addrs }
     }
 

@@ -40,7 +40,7 @@ impl SaidBook {
     /// - a sample that is read late, of an earlier moment, only fills in what is missing;
     /// - a name as strong as the one before or stronger takes its place: a TLS hello behind a CONNECT tells more
     ///   than the CONNECT (and is still for a proxy), another hello means that the ports are used again;
-    /// - a weaker one does so [`PORTS_REST_SECS`] later at the earliest. What is said in the clear behind a hello is
+    /// - a weaker one does so `PORTS_REST_SECS` later at the earliest. What is said in the clear behind a hello is
     ///   of another conversation, or is put there to mislead; before that time the latter is more likely.
     pub fn enter(&mut self, flow: FlowKey, said: Said) {
         let Some(known) = self.known.get_mut(&flow) else {

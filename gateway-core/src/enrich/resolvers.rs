@@ -2,7 +2,7 @@
 //! for two questions: whose resolver is this, and is what runs over HTTPS there DNS?
 //!
 //! The second is stricter. Some names and addresses serve web pages as well (`one.one.one.one`, and with it
-//! 1.1.1.1): TLS to port 443 of those proves nothing, and they are marked [`Serves::PagesToo`].
+//! 1.1.1.1): TLS to port 443 of those proves nothing, and they are marked `PagesToo`.
 
 use crate::units::DomainName;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};

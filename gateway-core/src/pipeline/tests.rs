@@ -146,7 +146,10 @@ fn a_long_silence_ends_a_conversation() {
     for (key, lasts_until) in [(udp, 300), (https(5000), 7560)] {
         for (at, name) in [(lasts_until - 1, Some(MISTAT)), (lasts_until + 1, None)] {
             let mut pipeline = Pipeline::default();
-            answer(&mut pipeline, PHONE, 61, b'd');
+            // The addresses have the alias's TTL, so that nothing vouches any more at the end of the silence.
+            let message = unhex(&ANSWER.replace("0000012c", "00000078"));
+            let resolver = self::key(PHONE, [192, 168, 1, 1], 41_000, 53, protocol::UDP);
+            ask_and_answer(&mut pipeline, resolver, 61 * SECOND, &message);
             let opened = u8::from(key.protocol == protocol::TCP);
             let batch = drain(&mut pipeline, 1, vec![flow(key, opened, 62)]);
             assert_eq!(names(&batch), [(Some(MISTAT), Evidence::Dns)]);
@@ -171,11 +174,17 @@ fn what_was_said_before_a_long_silence_is_forgotten() {
 #[test]
 fn an_answer_goes_stale() {
     let mut pipeline = Pipeline::default();
-    answer(&mut pipeline, PHONE, 60, b'd'); // TTL 120, and the clients' stretch of 60.
-    let batch = drain(&mut pipeline, 3, vec![flow(https(5000), 1, 239)]);
-    assert_eq!(names(&batch), [(Some(MISTAT), Evidence::Dns)]);
-    let batch = drain(&mut pipeline, 4, vec![flow(https(5001), 1, 241)]);
-    assert_eq!(names(&batch), [(None, Evidence::None)]);
+    answer(&mut pipeline, PHONE, 60, b'd'); // TTL 120, that of the address 300; and the clients' stretch of 60.
+    let marks_at = |pipeline: &mut Pipeline, port, secs: u64| {
+        let batch = drain(pipeline, secs / 60, vec![flow(https(port), 1, secs)]);
+        let key = batch.rows[0].key.clone();
+        (key.name.map(|name| name.to_string()), key.marks)
+    };
+    let named = |marks: Marks| (Some(MISTAT.to_owned()), Marks::COVERED.with(marks));
+    assert_eq!(marks_at(&mut pipeline, 5000, 179), named(Marks::NONE));
+    assert_eq!(marks_at(&mut pipeline, 5001, 241), named(Marks::STRETCHED));
+    assert_eq!(marks_at(&mut pipeline, 5002, 419), named(Marks::STRETCHED));
+    assert_eq!(marks_at(&mut pipeline, 5003, 421), (None, Marks::UNCOVERED));
 }
 
 #[test]
@@ -249,7 +258,7 @@ fn an_answer_that_was_read_late_names_what_began_after_it_only() {
     answer(&mut pipeline, PHONE, 118, b'd'); // Passed before the drain, read after it.
     let batch = drain(&mut pipeline, 2, vec![flow(https(5000), 0, 121), flow(https(5001), 0, 121)]);
     assert_eq!(batch.late_names.len(), 1);
-    assert_eq!(batch.late_names[0].evidence, Evidence::Dns);
+    assert_eq!((batch.late_names[0].evidence, batch.late_names[0].answer_secs), (Evidence::Dns, Some(1)));
     // And it is remembered; the one begun before the answer stays unnamed.
     assert_eq!(names(&batch), [(None, Evidence::None), (Some(MISTAT), Evidence::Dns)]);
 }
@@ -352,4 +361,29 @@ fn those_that_wait_are_bounded_and_counted() {
     let flows = (0..=MAX_AWAITING).map(|n| flow(https(u16::try_from(n).expect("small")), 1, 61)).collect();
     let batch = drain(&mut pipeline, 1, flows);
     assert_eq!(batch.ledger_of("late_names_not_awaited"), (1, 0));
+}
+
+#[test]
+fn a_hello_that_contradicts_itself_names_nobody_and_is_counted() {
+    let mut pipeline = Pipeline::default();
+    say_hello(&mut pipeline, https(5000), 70, &post_quantum("a.example"));
+    say_hello(&mut pipeline, https(5000), 71, &post_quantum("b.example"));
+    say_hello(&mut pipeline, https(5001), 72, b"\0what is this");
+    let batch = drain(&mut pipeline, 1, vec![flow(https(5000), FlowState::OPENED_BY_DEVICE, 70)]);
+    assert_eq!(names(&batch), [(None, Evidence::None)]);
+    assert_eq!(batch.rows[0].key.application, Application::Tls);
+    assert_eq!(batch.ledger_of("hellos_contradictory"), (1, 0));
+    assert_eq!(batch.ledger_of("openings_unlike"), (0, 0));
+    let batch = drain(&mut pipeline, 2, vec![]);
+    assert_eq!(batch.ledger_of("openings_unlike"), (1, 0));
+    assert_eq!(batch.ledger_of("hellos_unfinished"), (0, 0));
+}
+
+#[test]
+fn dns_over_https_is_told_by_the_resolvers_name() {
+    let mut pipeline = Pipeline::default();
+    say_hello(&mut pipeline, https(5000), 70, &post_quantum("dns.google"));
+    let batch = drain(&mut pipeline, 1, vec![flow(https(5000), FlowState::OPENED_BY_DEVICE, 70)]);
+    let marks = batch.rows[0].key.marks;
+    assert_eq!((batch.rows[0].key.application, marks.has(Marks::OUTER_NAME)), (Application::Doh, true));
 }

@@ -6,8 +6,9 @@
 //! that shows itself to be an answer (to a TCP SYN, of DNS or DHCP). Once decided, a conversation stays as it is.
 //!
 //! Where conversations are listed ([`Orienter::by_initiator`]) nobody asks for devices: the end that began is seen as
-//! the device, whatever its addresses, and a TCP SYN of the other end shows that the other one begins now.
+//! the device, whatever its addresses, its IP address stands for its MAC address, and a TCP SYN of the other end shows that the other one begins now.
 
+use super::link;
 use gateway_common::{Direction, FlowKey, FlowState, MacAddr, SampleKind, protocol};
 use gateway_core::units::Mac;
 use gateway_ebpf::{OtherEnd, Packet, other_end, worth};
@@ -60,8 +61,6 @@ impl Ends {
 /// What is remembered of a conversation.
 #[derive(Clone, Copy)]
 struct Known {
-    /// The MAC address that the device had at first.
-    device: MacAddr,
     /// A TCP SYN, or an answer to one, has shown who began.
     is_beginning_seen: bool,
 }
@@ -81,8 +80,9 @@ pub(super) enum Reach {
 pub(super) struct Orientation {
     pub(super) reach: Reach,
     pub(super) direction: Direction,
-    /// The device's MAC address, where it is the conversation's and not the packet's: a router may send with another
-    /// address than it receives with, and copies of a packet from both its sides have different ones.
+    /// Who the device is, where its IP address says so and not its MAC address: between routers these are different
+    /// in both directions, copies of a packet from both sides of a router have different ones, and captures that
+    /// were rewritten may have one for everybody.
     pub(super) device: Option<MacAddr>,
 }
 
@@ -134,7 +134,9 @@ impl Orienter {
     /// Orients a packet. `sent` and `received` are the packet as read from its sender's and its receiver's side.
     pub(super) fn orient(&mut self, bytes: &[u8], sent: &Packet, received: &Packet) -> Orientation {
         if self.is_by_initiator {
-            let (direction, device) = self.since_the_beginning(bytes, sent, received);
+            let direction = self.since_the_beginning(bytes, sent, received);
+            let Ends { source, destination, .. } = Ends::of(sent, received);
+            let device = link::identity(if direction == Direction::Up { source.0 } else { destination.0 });
             return Orientation { reach: Reach::Gateway, direction, device: Some(device) };
         }
         if let Some(gateway) = self.gateway {
@@ -194,11 +196,11 @@ impl Orienter {
         }
         let by_first_packet = || if is_answer(sent) { Direction::Down } else { Direction::Up };
         let direction = self.by_routers(sent, received).unwrap_or_else(by_first_packet);
-        let (from_device, device) = match direction {
-            Direction::Up => (ends, sent.key.device_mac()),
-            Direction::Down => (ends.turned(), received.key.device_mac()),
+        let from_device = match direction {
+            Direction::Up => ends,
+            Direction::Down => ends.turned(),
         };
-        let known = Known { device, is_beginning_seen: false };
+        let known = Known { is_beginning_seen: false };
         self.remember(from_device, known);
         if self.recall(ends.addresses()).is_none() && self.recall(ends.turned().addresses()).is_none() {
             self.remember(from_device.addresses(), known);
@@ -206,31 +208,24 @@ impl Orienter {
         direction
     }
 
-    /// Seen from the end that began, with the MAC address that it had then. Of a TCP conversation that was under way
-    /// when the capture began, the end that says hello is the one that began, even if the other spoke first here.
-    fn since_the_beginning(
-        &mut self,
-        bytes: &[u8],
-        sent: &Packet,
-        received: &Packet,
-    ) -> (Direction, MacAddr) {
+    /// Seen from the end that began. Of a TCP conversation that was under way when the capture began, the end that
+    /// says hello is the one that began, even if the other spoke first here.
+    fn since_the_beginning(&mut self, bytes: &[u8], sent: &Packet, received: &Packet) -> Direction {
         let ends = Ends::of(sent, received);
-        if let Some(Known { device, .. }) = self.recall(ends) {
-            return (Direction::Up, device);
+        if self.recall(ends).is_some() {
+            return Direction::Up;
         }
-        if let Some(Known { device, is_beginning_seen }) = self.recall(ends.turned()) {
+        if let Some(Known { is_beginning_seen }) = self.recall(ends.turned()) {
             if !is_opening(sent) && (is_beginning_seen || !is_hello(bytes, sent)) {
-                return (Direction::Down, device);
+                return Direction::Down;
             }
             self.forget(ends.turned());
         } else if is_answer(sent) {
-            let device = received.key.device_mac();
-            self.remember(ends.turned(), Known { device, is_beginning_seen: true });
-            return (Direction::Down, device);
+            self.remember(ends.turned(), Known { is_beginning_seen: true });
+            return Direction::Down;
         }
-        let device = sent.key.device_mac();
-        self.remember(ends, Known { device, is_beginning_seen: is_opening(sent) });
-        (Direction::Up, device)
+        self.remember(ends, Known { is_beginning_seen: is_opening(sent) });
+        Direction::Up
     }
 
     fn is_local(&self, addr: IpAddr) -> bool {

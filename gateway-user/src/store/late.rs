@@ -36,7 +36,7 @@ fn interval_of(db: &Connection, late: &LateName) -> anyhow::Result<Option<i64>> 
 /// emptied goes; its last conversations go with its last bytes.
 fn move_volume(db: &Connection, ids: &mut Ids, interval: i64, late: &LateName) -> anyhow::Result<bool> {
     let from = Place::of(db, ids, interval, &late.from)?;
-    let LateName { name, evidence, marks, application, .. } = late;
+    let LateName { name, evidence, marks, application, answer_secs, .. } = late;
     let to = Place {
         name: ids.name(db, Some(name))?,
         evidence: *evidence as u8,
@@ -60,7 +60,7 @@ fn move_volume(db: &Connection, ids: &mut Ids, interval: i64, late: &LateName) -
     }
     let is_emptied = left == [0; 4];
     let moved_conversations = if is_emptied { conversations } else { conversations.min(1) };
-    to.add_one(db, moved, moved_conversations, None)?;
+    to.add_one(db, moved, moved_conversations, *answer_secs)?;
     if is_emptied {
         remove(db, from)?;
     } else {

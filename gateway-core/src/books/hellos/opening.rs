@@ -55,6 +55,12 @@ impl Opening {
     }
 }
 
+/// What a whole head says that is a request but for its first line; `None` if it is none.
+pub(super) fn almost_request(stream: &[u8], at: BootTime) -> Option<Said> {
+    let request = http::almost::read(stream)?;
+    Some(said(request.host, Evidence::HttpHost, Application::Http, at))
+}
+
 fn requested(
     (request, ended): (http::Request, Result<(), WireError>),
     application: Application,

@@ -1,6 +1,6 @@
 //! Pieces of the beginning of one TCP stream, and what can be read from them.
 
-use super::opening::Opening;
+use super::opening::{Opening, almost_request};
 use super::{MAX_SEGMENTS, MAX_STREAM_LEN};
 use crate::application::Application;
 use crate::row::Said;
@@ -132,8 +132,20 @@ impl Stream {
         match part {
             Some(said) => Found::Part(said),
             None if is_malformed => Found::Malformed,
-            None => Found::Nothing,
+            None => self.find_almost(),
         }
+    }
+
+    /// Where nothing looks like a beginning: a request that is none by its first line. Only where a run begins, for
+    /// the inside of something else may look like it; of several the one that came last.
+    fn find_almost(&self) -> Found {
+        let mut runs = self.runs();
+        runs.sort_by_key(|run| Reverse(run.starts.first().map(|(_, turn)| *turn)));
+        let found = runs.into_iter().find_map(|Run { seq, bytes, .. }| {
+            let said = almost_request(&bytes, self.first_at(seq))?;
+            Some(Found::Whole { said, seq, bytes })
+        });
+        found.unwrap_or(Found::Nothing)
     }
 
     /// When the first piece of the beginning at this place came. It stays the same when more of it comes.

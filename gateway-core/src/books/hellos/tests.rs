@@ -265,6 +265,43 @@ fn each_kind_of_beginning_tells_its_protocol() {
     assert_eq!(book.get(&flow(1)), None);
 }
 
+#[test]
+fn a_request_with_a_wrong_first_line_names_its_host_when_it_is_whole() {
+    for head in [
+        "OPTIONS HTTP/1.1\r\nUser-Agent: x\r\nHost: www.a.example\r\n\r\n",
+        "OPTIONS\r\nUser-Agent: x\r\nHost: www.a.example\r\n\r\n",
+        "GET /HTTP/1.1\r\nUser-Agent: x\r\nHost: www.a.example\r\n\r\n",
+    ] {
+        for size in [5, 12, 27, 100] {
+            let pieces = pieces(head.as_bytes(), size);
+            let mut book = Book::default();
+            for (n, (seq, bytes)) in pieces.iter().enumerate() {
+                assert_eq!(name_of(&book), None, "{n} of {head:?} in pieces of {size}");
+                assert_eq!(book.learn_segment(flow(1), BootTime(n as u64), *seq, bytes), Ok(()));
+            }
+            assert_eq!(name_of(&book), Some("www.a.example"), "{head:?} in pieces of {size}");
+            let said = book.get(&flow(1)).expect("said");
+            assert_eq!((said.application, said.at), (Application::Http, BootTime(0)));
+            assert_eq!((book.unfinished, book.unlike), (0, 0));
+            let mut turned = Book::default();
+            for (seq, bytes) in pieces.iter().rev() {
+                let _ = turned.learn_segment(flow(1), BootTime(1), *seq, bytes);
+            }
+            assert_eq!(name_of(&turned), Some("www.a.example"), "{head:?} in pieces of {size}, turned round");
+        }
+    }
+}
+
+#[test]
+fn what_only_a_later_piece_looks_like_is_no_request() {
+    let (mail, inner) = ("220 hello\r\n", "OPTIONS\r\nHost: a.example\r\n\r\n");
+    let mut book = Book::default();
+    assert_eq!(book.learn_segment(flow(1), BootTime(1), 10, mail.as_bytes()), Ok(()));
+    let next = 10 + u32::try_from(mail.len()).expect("short");
+    assert_eq!(book.learn_segment(flow(1), BootTime(1), next, inner.as_bytes()), Ok(()));
+    assert_eq!(book.get(&flow(1)), None);
+}
+
 /// Pieces of one stream, at their places, and the name that is left.
 #[track_caller]
 fn check_copies(copies: &[(u32, &[u8])], name: Option<&str>, contradictory: u64) {

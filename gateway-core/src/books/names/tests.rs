@@ -9,7 +9,8 @@ fn at(secs: u64) -> BootTime {
 
 fn answer(name: &str, addr: &str, ttl_secs: u32) -> Answered {
     let name = DomainName::parse(name).expect("a name");
-    Answered { name, aliases: vec![], addrs: vec![(addr.parse().expect("an address"), ttl_secs)] }
+    let addr = addr.parse().expect("an address");
+    Answered { name, aliases: vec![], addrs: vec![AnsweredAddr { addr, ttl_secs, own_ttl_secs: ttl_secs }] }
 }
 
 fn over_ipv6(device: Mac) -> Asker {
@@ -70,6 +71,60 @@ fn of_several_names_that_vouch_the_last_is_taken_and_says_so() {
     assert_eq!(vouched(141), ("long.example", at(10), false, false), "the other one is stale");
     book.learn(over_ipv6(PHONE), at(200), &answer("long.example", "192.0.2.1", 3600));
     assert_eq!(name_at(&book, PHONE, 200), Some("long.example"), "no name is its own rival");
+}
+
+/// An alias of this TTL, and the address behind it with another.
+fn behind_alias(name: &str, ttl_secs: u32, own_ttl_secs: u32) -> Answered {
+    let mut answered = answer(name, "192.0.2.1", ttl_secs);
+    answered.aliases = vec![DomainName::parse("edge.cdn.example").expect("a name")];
+    answered.addrs[0].own_ttl_secs = own_ttl_secs;
+    answered
+}
+
+fn vouched_at(book: &NamesBook, secs: u64) -> Option<(&str, bool, bool)> {
+    match within(book, PHONE, secs, secs) {
+        Asked::Vouched(vouched) => Some((vouched.name.as_str(), vouched.has_rivals, vouched.is_stretched)),
+        Asked::Nothing | Asked::Undecided => None,
+    }
+}
+
+#[test]
+fn an_address_outlives_the_alias_that_led_to_it_and_says_so() {
+    let mut book = NamesBook::default();
+    book.learn(over_ipv6(PHONE), at(100), &behind_alias("home.example", 119, 583_958));
+    assert_eq!(vouched_at(&book, 219), Some(("home.example", false, false)));
+    assert_eq!(vouched_at(&book, 220), Some(("home.example", false, true)));
+    assert_eq!(vouched_at(&book, 700), Some(("home.example", false, true)), "ten minutes later");
+    assert_eq!(vouched_at(&book, 100 + 86_460), Some(("home.example", false, true)));
+    assert_eq!(within(&book, PHONE, 100 + 86_461, 100 + 86_461), Asked::Nothing, "a day is the most");
+    // What the store keeps is bounded by the alias.
+    let told = book.take_new();
+    assert_eq!((told[0].ttl_secs, told[0].vouches_until), (119, at(100 + 119 + 60)));
+}
+
+#[test]
+fn a_name_held_past_its_alias_gives_way() {
+    let mut book = NamesBook::default();
+    book.learn(over_ipv6(PHONE), at(100), &behind_alias("home.example", 119, 3600));
+    book.learn(over_ipv6(PHONE), at(200), &answer("other.example", "192.0.2.1", 300));
+    assert_eq!(vouched_at(&book, 250), Some(("other.example", true, false)));
+    assert_eq!(vouched_at(&book, 400), Some(("other.example", false, false)), "the one that vouches");
+    assert_eq!(vouched_at(&book, 600), Some(("home.example", false, true)), "the other one is stale");
+    // Even if the one that vouches was asked for before.
+    let mut book = NamesBook::default();
+    book.learn(over_ipv6(PHONE), at(50), &answer("other.example", "192.0.2.1", 1000));
+    book.learn(over_ipv6(PHONE), at(100), &behind_alias("home.example", 119, 3600));
+    assert_eq!(vouched_at(&book, 400), Some(("other.example", false, false)));
+}
+
+#[test]
+fn two_names_held_past_their_aliases_name_nobody() {
+    let mut book = NamesBook::default();
+    book.learn(over_ipv6(PHONE), at(100), &behind_alias("home.example", 119, 3600));
+    book.learn(over_ipv6(PHONE), at(200), &behind_alias("other.example", 119, 1800));
+    assert_eq!(within(&book, PHONE, 700, 700), Asked::Undecided);
+    assert_eq!(vouched_at(&book, 200 + 1861), Some(("home.example", false, true)));
+    assert_eq!(within(&book, PHONE, 50, 50), Asked::Nothing, "not asked yet");
 }
 
 #[test]

@@ -53,8 +53,19 @@ pub struct Answered {
     pub name: DomainName,
     /// The CNAMEs on the way, in order, and names that SVCB records lead to.
     pub aliases: Vec<DomainName>,
-    /// Addresses, each with the shortest TTL of its chain in seconds.
-    pub addrs: Vec<(IpAddr, u32)>,
+    /// Addresses.
+    pub addrs: Vec<AnsweredAddr>,
+}
+
+/// An address of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AnsweredAddr {
+    /// The address.
+    pub addr: IpAddr,
+    /// The shortest TTL of its chain of CNAMEs, the address record's own among them, in seconds.
+    pub ttl_secs: u32,
+    /// TTL of the record that the address stands in, in seconds: at least as long.
+    pub own_ttl_secs: u32,
 }
 
 /// Reads a message. Answers that are cut short or malformed end the list; those before them stay.
@@ -148,7 +159,12 @@ impl Message {
             for addr in record.addrs() {
                 // Blocking resolvers answer with the unspecified address: nobody is there.
                 if !addr.is_unspecified() && seen.insert(*addr) {
-                    addrs.push((*addr, record.ttl_secs.min(*ttl_secs)));
+                    let own_ttl_secs = record.ttl_secs;
+                    addrs.push(AnsweredAddr {
+                        addr: *addr,
+                        ttl_secs: own_ttl_secs.min(*ttl_secs),
+                        own_ttl_secs,
+                    });
                 }
             }
         }
@@ -202,7 +218,7 @@ pub(crate) mod tests {
     fn addrs(message: &Message) -> Vec<(String, u32)> {
         message
             .answered()
-            .map_or_else(Vec::new, |a| a.addrs.iter().map(|(a, t)| (a.to_string(), *t)).collect())
+            .map_or_else(Vec::new, |a| a.addrs.iter().map(|a| (a.addr.to_string(), a.ttl_secs)).collect())
     }
 
     #[test]
@@ -306,6 +322,7 @@ pub(crate) mod tests {
         assert_eq!(answered.name.as_str(), "a.mi");
         assert_eq!(answered.aliases.iter().map(DomainName::as_str).collect::<Vec<_>>(), ["b.mi", "c.mi"]);
         assert_eq!(addrs(&message), [("203.0.113.1".to_owned(), 60), ("203.0.113.2".to_owned(), 10)]);
+        assert_eq!(answered.addrs.iter().map(|a| a.own_ttl_secs).collect::<Vec<_>>(), [300, 10]);
     }
 
     #[test]

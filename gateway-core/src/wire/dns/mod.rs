@@ -11,7 +11,7 @@ mod record;
 mod service;
 
 pub use framing::begins_message;
-pub use message::{Answered, Message, Question, read, read_multicast};
+pub use message::{Answered, AnsweredAddr, Message, Question, read, read_multicast};
 pub use name::MAX_POINTERS;
 pub use record::{Record, RecordData, RecordType};
 pub use service::Service;

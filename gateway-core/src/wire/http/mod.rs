@@ -1,7 +1,8 @@
-//! Requests in plain HTTP, for the host that they name: [`one`] is HTTP/1 (RFC 9112), [`two`] is HTTP/2 that begins
-//! without an upgrade (RFC 9113 §3.3). Of the target only its form and its authority are looked at, of the other
+//! Requests in plain HTTP, for the host that they name: [`one`] is HTTP/1 (RFC 9112), [`almost`] is what is HTTP/1 but
+//! for its first line, [`two`] is HTTP/2 that begins without an upgrade (RFC 9113 §3.3). Of the target only its form and its authority are looked at, of the other
 //! fields nothing: what a person asked for within a site is none of our business.
 
+pub mod almost;
 mod hpack;
 mod huffman;
 pub mod one;

@@ -72,14 +72,14 @@ pub fn looks_like_request(stream: &[u8]) -> bool {
 }
 
 /// A token (RFC 9110 §5.6.2 and §9.1).
-fn is_method(word: &[u8]) -> bool {
+pub(super) fn is_method(word: &[u8]) -> bool {
     let is_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
     (1..=MAX_METHOD_LEN).contains(&word.len()) && word.iter().all(is_token)
 }
 
 /// Takes the next line, without its end; `None` if it has none. A bare line feed ends a line too
 /// (RFC 9112 §2.2).
-fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+pub(super) fn next_line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let end = rest.iter().position(|b| *b == b'\n')?;
     let (line, after) = rest.split_at_checked(end)?;
     *rest = after.split_first().map_or(&[], |(_, after)| after);
