@@ -112,6 +112,8 @@ impl HellosBook {
             Added::Contradicts => return Ok(self.contradicted(flow, seq, at, &stream)),
         }
         match stream.find() {
+            // What follows a TLS hello is no piece of one.
+            Found::Nothing if self.follows_tls(&flow, seq) => Ok(None),
             Found::Nothing => {
                 self.unlike = self.unlike.saturating_add(self.loose.insert(flow, stream));
                 Ok(None)
@@ -180,6 +182,14 @@ impl HellosBook {
             }
             _ => Compared::Known,
         }
+    }
+
+    /// Was a TLS hello read in this conversation not far before this place?
+    fn follows_tls(&self, flow: &FlowKey, seq: u32) -> bool {
+        self.read.get(flow).is_some_and(|read| {
+            matches!(read.application, Application::Tls | Application::Dot)
+                && distance(read.seq, seq).is_some()
+        })
     }
 
     /// Remembers that this conversation's beginning is not to be believed; takes back what it was named by.

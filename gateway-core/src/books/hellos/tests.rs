@@ -432,3 +432,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_follows_a_hello_is_not_kept_as_the_piece_of_one() {
+    let (mut book, whole) = (Book::default(), openssl());
+    assert_eq!(book.learn_segment(flow(1), BootTime(1), 5, &whole), Ok(()));
+    let next = 5 + u32::try_from(whole.len()).expect("short");
+    assert_eq!(book.learn_segment(flow(1), BootTime(2), next, &[20, 3, 3, 0, 1, 1, 23, 3, 3]), Ok(()));
+    assert!(book.loose.get(&flow(1)).is_none());
+    // Elsewhere such bytes may be a later piece of a hello that is still to come.
+    assert_eq!(book.learn_segment(flow(2), BootTime(2), next, &[20, 3, 3, 0, 1, 1, 23, 3, 3]), Ok(()));
+    assert!(book.loose.get(&flow(2)).is_some());
+    assert_eq!(name_of(&book), Some("data.mistat.intl.xiaomi.com"));
+}
