@@ -9,7 +9,6 @@
 
 use super::capture::LinkType;
 use super::wifi::{self, Wifi};
-use std::net::{IpAddr, Ipv6Addr};
 
 /// Link types that can be read (<https://www.tcpdump.org/linktypes.html>).
 mod number {
@@ -276,14 +275,6 @@ fn behind_tags(mut ethertype: u16, mut bytes: &[u8]) -> (u16, &[u8]) {
             }
             _ => return (ethertype, bytes),
         }
-    }
-}
-
-/// The made-up address that stands for whoever has this IP address.
-pub(super) fn identity(addr: [u8; 16]) -> [u8; 6] {
-    match Ipv6Addr::from(addr).to_canonical() {
-        IpAddr::V4(addr) => of_ipv4(addr.octets()),
-        IpAddr::V6(addr) => of_ipv6(addr.octets()),
     }
 }
 

@@ -6,9 +6,9 @@
 //! that shows itself to be an answer (to a TCP SYN, of DNS or DHCP). Once decided, a conversation stays as it is.
 //!
 //! Where conversations are listed ([`Orienter::by_initiator`]) nobody asks for devices: the end that began is seen as
-//! the device, whatever its addresses, its IP address stands for its MAC address, and a TCP SYN of the other end shows that the other one begins now.
+//! the device, whatever its addresses, by the MAC address that its IP address had first; and a TCP SYN of the other
+//! end shows that the other one begins now.
 
-use super::link;
 use gateway_common::{Direction, FlowKey, FlowState, MacAddr, SampleKind, protocol};
 use gateway_core::units::Mac;
 use gateway_ebpf::{OtherEnd, Packet, other_end, worth};
@@ -80,9 +80,9 @@ pub(super) enum Reach {
 pub(super) struct Orientation {
     pub(super) reach: Reach,
     pub(super) direction: Direction,
-    /// Who the device is, where its IP address says so and not its MAC address: between routers these are different
-    /// in both directions, copies of a packet from both sides of a router have different ones, and captures that
-    /// were rewritten may have one for everybody.
+    /// Who the device is, where its IP address says so and not the frame: between routers MAC addresses differ by
+    /// direction, copies of a packet from both sides of a router have different ones, and captures that were
+    /// rewritten or damaged may have any.
     pub(super) device: Option<MacAddr>,
 }
 
@@ -111,6 +111,8 @@ pub(super) struct Orienter {
     /// becomes the old one, and the old one is forgotten.
     young: HashMap<Ends, Known>,
     old: HashMap<Ends, Known>,
+    /// MAC addresses by IP addresses, where the end that began is the device.
+    first_macs: HashMap<[u8; 16], MacAddr>,
     is_by_initiator: bool,
 }
 
@@ -122,6 +124,7 @@ impl Orienter {
             routers: Vec::new(),
             young: HashMap::new(),
             old: HashMap::new(),
+            first_macs: HashMap::new(),
             is_by_initiator: false,
         }
     }
@@ -136,7 +139,10 @@ impl Orienter {
         if self.is_by_initiator {
             let direction = self.since_the_beginning(bytes, sent, received);
             let Ends { source, destination, .. } = Ends::of(sent, received);
-            let device = link::identity(if direction == Direction::Up { source.0 } else { destination.0 });
+            let device = match direction {
+                Direction::Up => self.first_mac_of(source.0, sent.key.device_mac()),
+                Direction::Down => self.first_mac_of(destination.0, received.key.device_mac()),
+            };
             return Orientation { reach: Reach::Gateway, direction, device: Some(device) };
         }
         if let Some(gateway) = self.gateway {
@@ -206,6 +212,14 @@ impl Orienter {
             self.remember(from_device.addresses(), known);
         }
         direction
+    }
+
+    /// The MAC address that this IP address had when it was first seen.
+    fn first_mac_of(&mut self, addr: [u8; 16], mac: MacAddr) -> MacAddr {
+        if self.first_macs.len() >= MAX_REMEMBERED && !self.first_macs.contains_key(&addr) {
+            return mac;
+        }
+        *self.first_macs.entry(addr).or_insert(mac)
     }
 
     /// Seen from the end that began. Of a TCP conversation that was under way when the capture began, the end that
