@@ -356,9 +356,10 @@ pub struct ToldAnswer {
     pub chain: Vec<DomainName>,
     /// The shortest TTL of the chain.
     pub ttl_secs: u32,
-    /// When it passed, the first time of an unbroken row of equal answers; `None` if the gateway did not know the time.
+    /// When it passed, the first time of a row of answers of which each came while the one before vouched; `None` if
+    /// the gateway did not know the time.
     pub answered_at: Option<WallTime>,
-    /// Until when it vouches, its TTL stretched.
+    /// Until when the last of them vouches, its TTL stretched.
     pub vouches_until: Option<WallTime>,
 }
 

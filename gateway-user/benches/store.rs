@@ -3,11 +3,12 @@
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 use gateway_core::application::Application;
+use gateway_core::query::Filter;
 use gateway_core::row::{
     Answer, Batch, EpochId, Evidence, FlowRow, Interval, Marks, Network, OpenedBy, RowKey, RowKind,
 };
-use gateway_core::units::{BootTime, Country, DomainName, Mac, Volume, WallTime};
-use gateway_user::store::Writer;
+use gateway_core::units::{BootTime, ClockPair, Country, DomainName, Mac, Volume, WallTime};
+use gateway_user::store::{Reader, Writer};
 use nix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,6 +18,7 @@ const ROWS: u32 = 100_000;
 const DEVICES: u32 = 30;
 const PEERS: u32 = 3_000;
 const NAMES: u32 = 2_000;
+const MINUTE_NS: u64 = 60_000_000_000;
 
 fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -47,13 +49,15 @@ fn main() {
 }
 
 /// What an ordinary drain writes (the log of writes, and later the database): 300 rows, and 100 answers of the DNS that
-/// are new, prolonged, or not there. After 300 drains that have filled the tables.
+/// are for new names, for known ones, repeated while the ones before vouch, or not there. After 300 drains that have
+/// filled the tables; then how long it takes to read all answers.
 fn written_per_drain() {
     const DRAINS: u64 = 100;
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let mut writer = Writer::open(&directory.path().join("written.db")).expect("open the database");
+    let path = directory.path().join("written.db");
+    let mut writer = Writer::open(&path).expect("open the database");
     let mut epoch = 0;
-    let mut drains = |count: u64, answers: fn(u64) -> Vec<Answer>| {
+    let mut drains = |writer: &mut Writer, count: u64, answers: fn(u64) -> Vec<Answer>| {
         let before = bytes_written();
         for _ in 0..count {
             epoch += 1;
@@ -65,20 +69,36 @@ fn written_per_drain() {
         (bytes_written() - before) / count
     };
     let new = |epoch: u64| (0..100).map(|n| told(epoch, epoch * 100 + n)).collect::<Vec<_>>();
-    let prolonged =
+    let known =
         |epoch: u64| (0..100).map(|n| told(epoch, (epoch + n * 3) % 300 * 100 + n)).collect::<Vec<_>>();
-    drains(300, new);
+    // First told in the drain 601, and again in each that follows.
+    let repeated = |epoch: u64| {
+        let again = |n| Answer { answered_at: BootTime(601 * MINUTE_NS), ..told(epoch, n) };
+        (0..100).map(again).collect::<Vec<_>>()
+    };
+    drains(&mut writer, 300, new);
     for (what, answers) in [
         ("no answers", (|_| Vec::new()) as fn(u64) -> _),
-        ("100 new answers", new),
-        ("100 prolonged answers", prolonged),
+        ("100 answers for new names", new),
+        ("100 answers for known names", known),
+        ("100 repeated answers", repeated),
     ] {
-        println!("written per drain of 300 rows and {what}: {} bytes", drains(DRAINS, answers));
+        let written = drains(&mut writer, DRAINS, answers);
+        println!("written per drain of 300 rows and {what}: {written} bytes");
     }
+    drains(&mut writer, 400, known);
+    let started = Instant::now();
+    let now = ClockPair { boot: BootTime(0), wall: WallTime(0) };
+    let restored = writer.memory("bench", 1, now, true).expect("read the answers").answers.len();
+    println!("{restored} answers for a start: {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
+    let reader = Reader::open(&path).expect("open the database").expect("it is there");
+    let started = Instant::now();
+    let told = reader.answers(&Filter::default()).expect("read the answers").len();
+    println!("{told} spans for an explanation: {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
 }
 
 fn told(epoch: u64, number: u64) -> Answer {
-    let at = epoch * 60_000_000_000;
+    let at = epoch * MINUTE_NS;
     Answer {
         device: Mac([2, 0, 0, 0, 0, (number % u64::from(DEVICES)) as u8]),
         asker_ipv4: Some(Ipv4Addr::new(192, 168, 1, (number % u64::from(DEVICES)) as u8)),
@@ -147,7 +167,7 @@ fn batch_of(epoch: u64, row_count: u32) -> Batch {
         organisation: Some(format!("Organisation {} Ltd.", n % 300)),
         country: Country::parse("SG"),
     };
-    let began = epoch * 60_000_000_000;
+    let began = epoch * MINUTE_NS;
     Batch {
         epoch: EpochId { boot_id: "bench".into(), table_id: 7, epoch },
         interval: Interval {

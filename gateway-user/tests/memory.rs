@@ -11,10 +11,11 @@ use gateway_core::application::Application;
 use gateway_core::drained::{Drained, DrainedFlow};
 use gateway_core::enrich::NoNetworks;
 use gateway_core::pipeline::{Pipeline, PipelineConfig};
+use gateway_core::query::{Filter, ToldAnswer};
 use gateway_core::row::{Answer, Batch, EpochId, Evidence, Marks, Memory, OpenConversation, Said, Told};
 use gateway_core::units::{BootTime, ClockPair, WallTime};
 use gateway_user::store::{KEPT_FOR_SECS, MAX_ANSWERS, Reader, Writer};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const SECOND: u64 = 1_000_000_000;
@@ -172,17 +173,91 @@ fn telling(turn: u64, answers: Vec<Answer>) -> Batch {
 }
 
 #[test]
-fn answers_that_vouch_are_remembered_and_prolonged_ones_replace_themselves() {
+fn answers_that_vouch_are_remembered_and_prolonged_ones_are_one() {
     let mut gateway = Gateway::new();
     let (first, second) = (told(1, 600, "a.example"), told(1, 90, "b.example"));
     let over_ipv6 = Answer { asker_ipv4: None, ..first.clone() };
     gateway.writer.append(&telling(1, vec![first.clone(), second.clone(), over_ipv6.clone()])).unwrap();
-    assert_eq!(gateway.memory(1).answers, [over_ipv6.clone(), first.clone(), second]);
+    assert_eq!(gateway.memory(1).answers, [first.clone(), second, over_ipv6.clone()]);
     let prolonged = Answer { vouches_until: BootTime(at(1, 900)), ttl_secs: 30, ..first };
     gateway.writer.append(&telling(2, vec![prolonged.clone()])).unwrap();
-    assert_eq!(gateway.memory(2).answers, [over_ipv6, prolonged.clone()], "the one of 90 s is over");
+    let unprolonged = Answer { vouches_until: BootTime(at(1, 600)), ttl_secs: 60, ..prolonged.clone() };
+    let before = [unprolonged, over_ipv6.clone()];
+    assert_eq!(
+        gateway.memory(2).answers,
+        before,
+        "the one of 90 s is over; the word that was prolonged is in time"
+    );
+    gateway.writer.append(&batch(9)).unwrap();
+    assert_eq!(gateway.memory(9).answers, [prolonged.clone(), over_ipv6], "its word would have ended soon");
     assert_eq!(gateway.memory(11).answers, [prolonged]);
     assert_eq!(gateway.memory(16).answers, []);
+}
+
+fn kept(path: &Path) -> Vec<ToldAnswer> {
+    Reader::open(path).unwrap().unwrap().answers(&Filter::default()).unwrap()
+}
+
+/// How many rows the table has; the reader joins them.
+fn rows(gateway: &Gateway) -> u32 {
+    let db = rusqlite::Connection::open(&gateway.path).unwrap();
+    db.query_row("SELECT COUNT(*) FROM answer", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_is_repeated_is_written_when_its_word_ends_soon_and_at_a_stop() {
+    let mut gateway = Gateway::new();
+    let first = told(1, 600, "a.example");
+    let until = |secs| Answer { vouches_until: BootTime(at(1, secs)), ..first.clone() };
+    for (turn, answers, expected) in [
+        (1, vec![first.clone()], 1),
+        (2, vec![until(660)], 1),
+        (3, vec![until(720)], 1),
+        (9, vec![until(720)], 2),  // What is in the table ends in a minute.
+        (10, vec![until(720)], 2), // It says no more than the table.
+        (11, vec![until(1200)], 3),
+        (12, vec![until(1260)], 3),
+    ] {
+        gateway.writer.append(&telling(turn, answers)).unwrap();
+        assert_eq!(rows(&gateway), expected, "drain {turn}");
+    }
+    gateway.stop_and_start(12);
+    assert_eq!(rows(&gateway), 4, "a stop in good order loses nothing");
+    assert_eq!(gateway.memory(12).answers, [until(1260)]);
+    let spans = kept(&gateway.path);
+    let ended = WallTime(EVENING + 1260 * SECOND as i64);
+    let of = |told: &ToldAnswer| (told.answered_at, told.vouches_until);
+    assert_eq!(spans.iter().map(of).collect::<Vec<_>>(), [(Some(WallTime(EVENING)), Some(ended))]);
+}
+
+#[test]
+fn what_is_repeated_does_not_wait_when_another_name_was_told_of_the_address() {
+    let mut gateway = Gateway::new();
+    let first = told(1, 900, "a.example");
+    let prolonged = Answer { vouches_until: BootTime(at(1, 1000)), ..first.clone() };
+    let elsewhere = Answer { addr: addr("203.0.113.9"), ..told(2, 900, "c.example") };
+    let rival = told(3, 900, "b.example");
+    gateway.writer.append(&telling(1, vec![first.clone()])).unwrap();
+    gateway.writer.append(&telling(2, vec![prolonged.clone(), elsewhere.clone()])).unwrap();
+    assert_eq!(gateway.memory(2).answers, [first, elsewhere.clone()]);
+    gateway.writer.append(&telling(3, vec![rival.clone()])).unwrap();
+    assert_eq!(gateway.memory(3).answers, [prolonged, elsewhere, rival]);
+}
+
+#[test]
+fn a_name_that_is_asked_for_again_after_its_word_ended_is_told_twice() {
+    let mut gateway = Gateway::new();
+    for turn in [1, 2, 9] {
+        gateway.writer.append(&telling(turn, vec![told(turn, 90, "a.example")])).unwrap();
+    }
+    let times: Vec<_> = kept(&gateway.path)
+        .iter()
+        .map(|told| {
+            [told.answered_at, told.vouches_until].map(|at| (at.unwrap().0 - EVENING) / SECOND as i64)
+        })
+        .collect();
+    assert_eq!(times, [[0, 150], [480, 570]]);
+    assert_eq!(gateway.memory(9).answers.len(), 1);
 }
 
 #[test]
@@ -220,7 +295,6 @@ fn answers_from_before_the_clock_was_set_are_dated_later() {
     let mut undated = telling(1, vec![told(1, 600, "a.example")]);
     undated.interval.is_clock_set = false;
     gateway.writer.append(&undated).unwrap();
-    let kept = |path: &PathBuf| Reader::open(path).unwrap().unwrap().answers(&Default::default()).unwrap();
     assert_eq!(kept(&gateway.path)[0].answered_at, None);
     gateway.writer.append(&batch(2)).unwrap();
     let dated = kept(&gateway.path).remove(0);

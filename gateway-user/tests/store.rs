@@ -6,7 +6,7 @@ mod fixture;
 use fixture::{REDMI, batch, epoch, evening, key, name, row, volume};
 use gateway_core::application::Application;
 use gateway_core::query::{Filter, FlowSum, TimeRange, parse_country};
-use gateway_core::row::{Batch, Evidence, FlowRow, LateName, Marks, RowKey};
+use gateway_core::row::{Batch, DeviceFact, Evidence, FlowRow, LateName, Marks, RowKey};
 use gateway_core::units::{BootTime, Mac, Volume, WallTime};
 use gateway_user::store::{Appended, Reader, Writer};
 use proptest::prelude::*;
@@ -424,4 +424,33 @@ fn rows_that_differ_in_marks_or_protocol_stay_apart() {
     let picked = |filter: Filter| store.flows(&filter).len();
     assert_eq!(picked(Filter { applications: vec![Application::Tls], ..Filter::default() }), 2);
     assert_eq!(picked(Filter { is_uncovered: true, ..Filter::default() }), 0);
+}
+
+#[test]
+fn a_stored_hostname_gives_way_to_its_own_source_or_a_stronger_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("telltale.db");
+    for (turn, source, hostname, expected) in [
+        (1, "llmnr", "A", ("A", "llmnr")),
+        (2, "mdns", "B", ("B", "mdns")),
+        (3, "llmnr", "C", ("B", "mdns")),
+        (4, "dhcp", "D", ("D", "dhcp")),
+        (5, "mdns", "E", ("D", "dhcp")),
+        (6, "dhcp", "F", ("F", "dhcp")),
+    ] {
+        let mut told = batch(turn);
+        told.devices = vec![DeviceFact {
+            device: REDMI,
+            hostname: Some(hostname.into()),
+            hostname_source: Some(source),
+            vendor_class: None,
+            parameter_list: None,
+            addr: None,
+        }];
+        // Every time another daemon, that remembers nothing of the one before.
+        Writer::open(&path).unwrap().append(&told).unwrap();
+        let device = Reader::open(&path).unwrap().unwrap().devices().unwrap().remove(0);
+        let known = (device.hostname.unwrap(), device.hostname_source.unwrap());
+        assert_eq!((known.0.as_str(), known.1.as_str()), expected, "drain {turn}");
+    }
 }

@@ -71,7 +71,12 @@ fn nothing_of(device: Mac) -> DeviceFact {
 
 /// How strong the source of a hostname is; nothing is weakest.
 fn rank(fact: &DeviceFact) -> Option<usize> {
-    let source = fact.hostname_source?;
+    hostname_rank(fact.hostname_source?)
+}
+
+/// How strong a source of hostnames is; one that is not known is weakest.
+#[must_use]
+pub fn hostname_rank(source: &str) -> Option<usize> {
     HOSTNAME_SOURCES.iter().position(|known| *known == source)
 }
 

@@ -14,7 +14,7 @@ mod said;
 
 pub use aliases::AliasesBook;
 pub use conversations::{Conversation, ConversationsBook};
-pub use devices::DevicesBook;
+pub use devices::{DevicesBook, hostname_rank};
 pub use dns_streams::DnsStreamsBook;
 pub use hellos::HellosBook;
 pub use names::{Asked, MAX_ADDRS_PER_DEVICE, NamesBook, Vouched};

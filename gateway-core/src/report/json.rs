@@ -111,6 +111,7 @@ struct JsonDevice<'a> {
 #[derive(Serialize)]
 struct JsonHidden<'a> {
     application: &'static str,
+    operator: Option<&'static str>,
     name: Option<&'a str>,
     addresses: Vec<String>,
     #[serde(flatten)]
@@ -274,9 +275,10 @@ fn device(device: &DeviceReport) -> JsonDevice<'_> {
 }
 
 fn hiding(hidden: &Hidden) -> JsonHidden<'_> {
-    let Hidden { application, name, addrs, volume, conversations } = hidden;
+    let Hidden { application, operator, name, addrs, volume, conversations } = hidden;
     JsonHidden {
         application: application.word(),
+        operator: *operator,
         name: name.as_ref().map(DomainName::as_str),
         addresses: addrs.iter().map(ToString::to_string).collect(),
         volume: *volume,

@@ -84,6 +84,8 @@ pub struct Sureness {
 pub struct Hidden {
     /// How.
     pub application: Application,
+    /// Whose resolver it is, if it speaks encrypted DNS and its operator is known.
+    pub operator: Option<&'static str>,
     /// The peer's name, if one is known.
     pub name: Option<DomainName>,
     /// Its addresses, in order.

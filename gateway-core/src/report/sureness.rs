@@ -5,6 +5,7 @@ use super::model::{Hidden, Report, Sureness};
 use super::table::{Align, Table};
 use super::text::{Look, title};
 use crate::application::Application;
+use crate::enrich::resolvers::resolver_of;
 use crate::query::FlowSum;
 use crate::row::{Evidence, Marks, RowKey, RowKind};
 use crate::units::{DomainName, Mac, Volume};
@@ -161,8 +162,11 @@ pub(super) fn hidden(flows: &[FlowSum]) -> BTreeMap<Mac, Vec<Hidden>> {
     }
     let mut devices = BTreeMap::<Mac, Vec<Hidden>>::new();
     for ((device, application, (name, _)), (volume, conversations, addrs)) in sums {
+        let resolver = |addr: &IpAddr| resolver_of(name, *addr);
+        let operator = addrs.iter().find_map(resolver).filter(|_| application.is_encrypted_dns());
         let (name, addrs) = (name.cloned(), addrs.into_iter().collect());
-        devices.entry(device).or_default().push(Hidden { application, name, addrs, volume, conversations });
+        let hidden = Hidden { application, operator, name, addrs, volume, conversations };
+        devices.entry(device).or_default().push(hidden);
     }
     for hidden in devices.values_mut() {
         hidden.sort_by_key(|h| (h.application, core::cmp::Reverse(h.volume.bytes())));
@@ -226,11 +230,12 @@ pub(super) fn hidden_part(out: &mut String, report: &Report, look: &Look<'_>) {
         ("conv.", Align::Right),
     ]);
     for device in &report.devices {
-        for Hidden { application, name, addrs, volume, conversations } in &device.hidden {
+        for Hidden { application, operator, name, addrs, volume, conversations } in &device.hidden {
+            let peers = peers_words(name.as_ref(), addrs);
             table.push(vec![
                 device.name.clone(),
                 application_words(*application).to_owned(),
-                peers_words(name.as_ref(), addrs),
+                operator.map_or_else(|| peers.clone(), |operator| format!("{operator}: {peers}")),
                 look.bytes(volume.up_bytes),
                 look.bytes(volume.down_bytes),
                 conversations.to_string(),

@@ -140,12 +140,12 @@ fn print_text(out: &mut dyn Write, devices: &[DeviceInfo]) -> anyhow::Result<()>
     let mut table = Table::new(&[
         ("device", Align::Cut(16)),
         ("MAC address", Align::Left),
-        ("hostname", Align::Cut(12)),
+        ("hostname", Align::Cut(20)),
         ("addresses", Align::Cut(15)),
         ("last seen", Align::Left),
     ]);
     for device in devices {
-        let DeviceInfo { mac, hostname, addrs, last_seen, .. } = device;
+        let DeviceInfo { mac, hostname, hostname_source, addrs, last_seen, .. } = device;
         let made_up = if mac.is_locally_administered() { " (made up)" } else { "" };
         let addrs: Vec<_> = addrs.iter().map(ToString::to_string).collect();
         table.push(vec![
@@ -155,13 +155,26 @@ fn print_text(out: &mut dyn Write, devices: &[DeviceInfo]) -> anyhow::Result<()>
                 "unnamed".to_owned()
             },
             format!("{mac}{made_up}"),
-            hostname.clone().unwrap_or_else(|| "-".to_owned()),
+            match (hostname, hostname_source) {
+                (Some(hostname), Some(source)) => format!("{hostname} ({})", source_words(source)),
+                (Some(hostname), None) => hostname.clone(),
+                (None, _) => "-".to_owned(),
+            },
             if addrs.is_empty() { "-".to_owned() } else { addrs.join(" ") },
             last_seen.map_or_else(|| "not seen".to_owned(), |at| look.local(at)),
         ]);
     }
     out.write_all(table.render(0, look.width, look.paint).as_bytes())?;
     Ok(())
+}
+
+fn source_words(source: &str) -> &str {
+    match source {
+        "dhcp" => "DHCP",
+        "mdns" => "mDNS",
+        "llmnr" => "LLMNR",
+        other => other,
+    }
 }
 
 #[derive(Serialize)]

@@ -10,6 +10,7 @@ use gateway_common::FlowKey;
 use gateway_core::row::{Answer, EpochId, Memory, OpenConversation, Said, Told};
 use gateway_core::units::{BootTime, ClockPair, DomainName};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::collections::BTreeMap;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// What captures are called where kernels have a boot id. What was told in one is no memory of this gateway's.
@@ -71,9 +72,25 @@ pub(super) fn recall(
     if is_clock_set {
         answers.extend(answers_of_calendar(db, boot_id, now)?);
     }
+    let mut answers = latest(answers);
     answers.sort_by_key(|answer| answer.answered_at);
     let of = EpochId { boot_id: boot_id.to_owned(), table_id: table, epoch: 0 };
     Ok(Memory { answers, conversations: conversations(db, &of)? })
+}
+
+/// Of the rows of one answer that was repeated, the last written.
+fn latest(rows: Vec<Answer>) -> Vec<Answer> {
+    let mut places = BTreeMap::new();
+    let mut answers = Vec::<Answer>::new();
+    for row in rows {
+        let key = (row.device, row.addr, row.asker_ipv4, row.answered_at, row.name.clone());
+        let place = *places.entry(key).or_insert(answers.len());
+        match answers.get_mut(place) {
+            Some(known) => *known = row,
+            None => answers.push(row),
+        }
+    }
+    answers
 }
 
 const SELECT_ANSWER: &str = "SELECT d.mac, asker_ipv4, addr, n.text, chain, ttl_secs, ";
@@ -82,7 +99,8 @@ const FROM_ANSWER: &str = " FROM answer JOIN origin ON origin.id = answer.origin
 
 fn answers_of_boot(db: &Connection, boot_id: &str, now: ClockPair) -> anyhow::Result<Vec<Answer>> {
     let sql = format!(
-        "{SELECT_ANSWER} answered_boot_ns, vouches_boot_ns {FROM_ANSWER} boot_id = ? AND vouches_boot_ns >= ?"
+        "{SELECT_ANSWER} answered_boot_ns, vouches_boot_ns {FROM_ANSWER} boot_id = ? AND vouches_boot_ns >= ? \
+         ORDER BY answer.id"
     );
     let read = |row: &Row<'_>| {
         let moment = |column| Ok::<_, rusqlite::Error>(BootTime(row.get::<_, i64>(column)?.cast_unsigned()));
@@ -97,7 +115,7 @@ fn answers_of_calendar(db: &Connection, boot_id: &str, now: ClockPair) -> anyhow
     // Nothing was told after now: a calendar that has gone back since tells nothing of what still vouches.
     let sql = format!(
         "{SELECT_ANSWER} answered_at, vouches_until {FROM_ANSWER} boot_id <> ?1 AND boot_id NOT LIKE ?2 \
-         AND vouches_until >= ?3 AND answered_at <= ?3"
+         AND vouches_until >= ?3 AND answered_at <= ?3 ORDER BY answer.id"
     );
     let read = |row: &Row<'_>| {
         // Before this boot began there is no moment of it: then the answer is from its first one.

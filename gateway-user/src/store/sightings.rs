@@ -4,17 +4,24 @@
 use super::answers;
 use super::column::AddrBytes;
 use super::ids::Ids;
+use gateway_core::books::hostname_rank;
 use gateway_core::row::{DeviceFact, Interval};
 use gateway_core::units::ClockPair;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Takes in what was learned of a device. What it does not say again stays as it was.
+/// Takes in what was learned of a device. What it does not say again stays as it was. A hostname gives way to one from
+/// the same source or a stronger one, also to one that was learned before a restart.
 pub(super) fn learn(db: &Connection, ids: &mut Ids, fact: &DeviceFact) -> rusqlite::Result<()> {
     let DeviceFact { device, hostname, hostname_source, vendor_class, parameter_list, addr } = fact;
     let id = ids.device(db, *device)?;
     if let Some(hostname) = hostname {
-        db.prepare_cached("UPDATE device SET hostname = ?, hostname_source = ? WHERE id = ?")?
-            .execute(params![hostname, hostname_source, id])?;
+        let known: Option<String> = db
+            .prepare_cached("SELECT hostname_source FROM device WHERE id = ?")?
+            .query_row([id], |row| row.get(0))?;
+        if hostname_source.and_then(hostname_rank) >= known.as_deref().and_then(hostname_rank) {
+            db.prepare_cached("UPDATE device SET hostname = ?, hostname_source = ? WHERE id = ?")?
+                .execute(params![hostname, hostname_source, id])?;
+        }
     }
     if let Some(class) = vendor_class {
         db.prepare_cached("UPDATE device SET vendor_class = ? WHERE id = ?")?.execute(params![class, id])?;

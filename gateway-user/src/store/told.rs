@@ -5,12 +5,14 @@ use super::memory::chain_of;
 use super::reader::{Conditions, Reader, device_condition, peer_condition};
 use anyhow::Context;
 use gateway_core::query::{Filter, ToldAnswer};
-use gateway_core::units::{DomainName, WallTime};
+use gateway_core::units::{DomainName, Mac, WallTime};
 use rusqlite::Row;
+use std::net::{IpAddr, Ipv4Addr};
 
 impl Reader {
     /// The answers that are still kept, of the devices and addresses that a filter picks (what else it asks for means
-    /// nothing here), by device, name and address.
+    /// nothing here), by device, name, address and time. Answers that follow each other while the earlier one vouches
+    /// are told as one.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -20,14 +22,34 @@ impl Reader {
         wanted.each(&filter.peers, peer_condition);
         let sql = format!(
             "SELECT d.mac, p.asker_ipv4, p.addr, n.text, p.chain, p.ttl_secs, p.answered_at, p.vouches_until \
-             FROM answer p JOIN device d ON d.id = p.device JOIN name n ON n.id = p.name WHERE {}",
+             FROM answer p JOIN device d ON d.id = p.device JOIN name n ON n.id = p.name WHERE {} ORDER BY p.id",
             wanted.sql()
         );
         let told = self.all(&sql, wanted.values, read).context("read what the DNS told")?;
-        let mut told: Vec<_> = told.into_iter().flatten().collect();
-        told.sort_unstable();
-        Ok(told)
+        Ok(spans(told.into_iter().flatten().collect()))
     }
+}
+
+/// Joins rows of the same device, name, address and asker whose times overlap: from the first answer to the end of the
+/// last, as the last one was. Undated ones are one.
+fn spans(mut rows: Vec<ToldAnswer>) -> Vec<ToldAnswer> {
+    // Stable: what was prolonged is behind what it prolongs.
+    rows.sort_by(|a, b| key(a).cmp(&key(b)).then(a.answered_at.cmp(&b.answered_at)));
+    let mut spans = Vec::<ToldAnswer>::new();
+    for row in rows {
+        match spans.last_mut() {
+            Some(last) if key(last) == key(&row) && row.answered_at <= last.vouches_until => {
+                let vouches_until = row.vouches_until.max(last.vouches_until);
+                *last = ToldAnswer { answered_at: last.answered_at, vouches_until, ..row };
+            }
+            _ => spans.push(row),
+        }
+    }
+    spans
+}
+
+fn key(answer: &ToldAnswer) -> (Mac, &DomainName, IpAddr, Option<Ipv4Addr>) {
+    (answer.device, &answer.name, answer.addr, answer.asker_ipv4)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<ToldAnswer>> {

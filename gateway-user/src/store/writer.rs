@@ -89,7 +89,7 @@ impl Writer {
         }
     }
 
-    /// Keeps the conversations that are under way, for the daemon that starts next over the same kernel tables. The
+    /// Keeps the conversations that are under way, and what was waiting of the DNS's answers, for the daemon that starts next over the same kernel tables. The
     /// next interval that is stored makes them old, and takes them away.
     ///
     /// # Errors
@@ -100,16 +100,18 @@ impl Writer {
         table_id: u64,
         conversations: &[OpenConversation],
     ) -> anyhow::Result<()> {
-        let Self { db, ids, .. } = self;
+        let Self { db, ids, answers, .. } = self;
         let of = EpochId { boot_id: boot_id.to_owned(), table_id, epoch: 0 };
         let mut keep = || -> anyhow::Result<()> {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             memory::keep(&tx, ids, &of, conversations)?;
+            answers.settle(&tx)?;
             Ok(tx.commit()?)
         };
         let kept = keep().context("store the conversations that are under way");
         if kept.is_err() {
             self.ids.forget();
+            self.answers.forget();
         }
         kept
     }

@@ -117,10 +117,10 @@ fn coverage(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
     let marks = part.key.marks;
     if marks.has(Marks::COVERED) {
         let Some(name) = &part.key.name else { return Vec::new() };
-        let told = answers_to(part, input).find(|answer| answer.name == *name);
+        let told = latest_answer(part, name, input);
         return vec![match told {
             Some(answer) => format!(
-                "The DNS had told it {} before; the latest answer for that name: {}.",
+                "The DNS had told it {} before; the latest for that name: {}.",
                 this_address(part),
                 answer_words(answer, part, look)
             ),
@@ -153,7 +153,7 @@ fn named_by_dns(part: &Part, name: &DomainName, input: &Input, look: &Look<'_>) 
         "Nothing that it said names the server. The DNS had told the device {} for {name}, {how_long}.",
         this_address(part)
     )];
-    if let Some(answer) = answers_to(part, input).find(|answer| answer.name == *name) {
+    if let Some(answer) = latest_answer(part, name, input) {
         said.push(format!("The latest such answer: {}.", answer_words(answer, part, look)));
     }
     if marks.has(Marks::STRETCHED) {
@@ -329,14 +329,25 @@ fn answers_to<'a>(part: &'a Part, input: &'a Input) -> impl Iterator<Item = &'a 
     input.answers.iter().filter(is_of_part)
 }
 
+/// The latest answer for this name that had begun to vouch when the part was seen last.
+fn latest_answer<'a>(part: &'a Part, name: &DomainName, input: &'a Input) -> Option<&'a ToldAnswer> {
+    let had_begun = |answer: &&ToldAnswer| answer.answered_at.is_none_or(|at| at < part.seen.until);
+    answers_to(part, input)
+        .filter(|answer| answer.name == *name)
+        .filter(had_begun)
+        .max_by_key(|answer| answer.answered_at)
+}
+
 fn this_address(part: &Part) -> &'static str {
     if part.peers.len() == 1 { "this address" } else { "these addresses" }
 }
 
 fn answer_words(answer: &ToldAnswer, part: &Part, look: &Look<'_>) -> String {
-    let ToldAnswer { addr, chain, ttl_secs, answered_at, .. } = answer;
-    let when =
-        answered_at.map_or_else(|| "at a time not known".to_owned(), |at| format!("at {}", look.local(at)));
+    let ToldAnswer { addr, chain, ttl_secs, answered_at, vouches_until, .. } = answer;
+    let when = match (answered_at, vouches_until) {
+        (Some(at), Some(until)) => format!("at {}, vouching until {}", look.local(*at), look.local(*until)),
+        _ => "at a time not known".to_owned(),
+    };
     let of = if part.peers.len() == 1 { String::new() } else { format!("{addr} ") };
     format!("{of}{when}, TTL {ttl_secs} s{}", chain_words(chain))
 }

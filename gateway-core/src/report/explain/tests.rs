@@ -98,8 +98,8 @@ fn a_server_that_was_named_and_asked_for() {
         &input("47.241.1.5:443", vec![flow], answers),
         &format!(
             "{HEAD}, TLS{TIMES}  It named the server itself: data.xiaomi.com, in the TLS ClientHello (RFC 6066 section 3).\n  \
-             The DNS had told it this address before; the latest answer for that name: at 1970-01-03 00:01 +00:00, \
-             TTL 60 s, by way of sg.xiaomi.com, lb.alibaba.example.\n  \
+             The DNS had told it this address before; the latest for that name: at 1970-01-03 00:01 +00:00, \
+             vouching until 1970-01-03 00:03 +00:00, TTL 60 s, by way of sg.xiaomi.com, lb.alibaba.example.\n  \
              Other names that the DNS gave the device for this address: early.example (did not vouch then), \
              now.example (vouched at some time of it).\n"
         ),
@@ -135,7 +135,7 @@ fn a_name_by_the_dns_says_how_old_and_who_rivals() {
         &format!(
             "{HEAD}{TIMES}  Nothing that it said names the server. The DNS had told the device this address for a.example, \
              at most 3 s before the conversation began.\n  \
-             The latest such answer: at 1970-01-03 00:01 +00:00, TTL 60 s.\n  \
+             The latest such answer: at 1970-01-03 00:01 +00:00, vouching until 1970-01-03 00:03 +00:00, TTL 60 s.\n  \
              An answer was older than its TTL by then, though not older than programs are known to use one.\n  \
              Other names that the DNS gave for it still vouched then; the one asked for last was taken, and another is \
              possible.\n  \
@@ -224,8 +224,8 @@ fn a_name_is_followed_to_its_addresses_and_aliases() {
         &format!(
             "\nRedmi exchanged 89.2 kB up and 8.2 kB down with 2 addresses (most with 47.241.1.5 (Alibaba, SG)), \
              port 443/tcp, TLS{}  It named the server itself: a.example, in the TLS ClientHello (RFC 6066 section 3).\n  \
-             The DNS had told it these addresses before; the latest answer for that name: 47.241.1.6 at \
-             1970-01-03 00:01 +00:00, TTL 60 s.\n\n\
+             The DNS had told it these addresses before; the latest for that name: 47.241.1.6 at \
+             1970-01-03 00:01 +00:00, vouching until 1970-01-03 00:03 +00:00, TTL 60 s.\n\n\
              The DNS told Redmi 47.241.1.7 for a.example at 1970-01-03 00:02 +00:00 (TTL 60 s, by way of cdn.example); \
              no row here is of that.\n\
              The DNS told Redmi that a.example is also cdn.example.\n\

@@ -31,10 +31,10 @@ ALTER TABLE flow_2 RENAME TO flow;
 
 ALTER TABLE device ADD COLUMN parameter_list TEXT; -- DHCP option 55: which options it asks for, in its order
 
--- What the DNS told a device of an address; the latest time for each device, name, address and asker. Bounded: what
--- has not vouched for 30 days goes, and the oldest beyond 32768. In this order, so that the names of one drain lie
--- side by side and few pages are written.
+-- What the DNS told devices of addresses: a row for every answer, and for what a repeated one adds to it. Only ever
+-- appended to, and shortened from the front: the rows of one drain lie side by side, and few pages are written.
 CREATE TABLE answer (
+    id              INTEGER PRIMARY KEY,
     device          INTEGER NOT NULL REFERENCES device,
     name            INTEGER NOT NULL REFERENCES name,   -- the name that was asked for
     addr            BLOB    NOT NULL CHECK (length(addr) IN (4, 16)),
@@ -45,9 +45,8 @@ CREATE TABLE answer (
     answered_boot_ns INTEGER NOT NULL,  -- the first of an unbroken row of equal answers
     vouches_boot_ns INTEGER NOT NULL,   -- until when it vouches, its TTL stretched
     answered_at     INTEGER,            -- the same two on the calendar; NULL while the gateway did not know the time
-    vouches_until   INTEGER,
-    PRIMARY KEY (device, name, addr, asker_ipv4)
-) STRICT, WITHOUT ROWID;
+    vouches_until   INTEGER
+) STRICT;
 
 -- The conversations that were under way when the daemon stopped in good order. Empty as soon as another interval is
 -- stored: by then it is old.
