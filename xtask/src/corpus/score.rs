@@ -7,9 +7,18 @@ use std::fs;
 use std::path::Path;
 use xtask::tool;
 
-/// Of each hundred this many must be right, at least: conversations exact to the byte, and names of each source.
+/// Of each hundred this many must be right, at least: conversations exact to the byte, and names.
 const MIN_PERCENT: u64 = 99;
-const SOURCES: [&str; 4] = ["tls_sni", "quic_sni", "http_host", "dns"];
+/// The same for names by the DNS alone, of which some are refused on purpose: where the device was told several names
+/// for an address and time does not tell which of them it means, the truth takes any of them for right.
+const MIN_PERCENT_BY_DNS: u64 = 95;
+/// What names are by, and how many of a hundred must be right.
+const SOURCES: [(&str, u64); 4] = [
+    ("tls_sni", MIN_PERCENT),
+    ("quic_sni", MIN_PERCENT),
+    ("http_host", MIN_PERCENT),
+    ("dns", MIN_PERCENT_BY_DNS),
+];
 /// The scorer's word for conversations of which the truth knows no name.
 const UNEXPECTED: &str = "(no expectation)";
 
@@ -55,15 +64,19 @@ impl Score {
         let plain = counts.iter().filter(|(class, _)| class.starts_with("plain/"));
         let of_plain = plain.map(|(_, count)| *count).sum();
         let exact = counts.get("plain/exact").copied().unwrap_or(0);
-        let mut bars = vec![share("conversations exact", exact, of_plain)];
+        let mut bars = vec![share("conversations exact", exact, of_plain, MIN_PERCENT)];
         let named = |source: &str, result: &str| {
             names.get(source).and_then(|results| results.get(result)).copied().unwrap_or(0)
         };
-        for source in SOURCES {
+        let (mut right, mut all) = (0, 0);
+        for (source, min_percent) in SOURCES {
             let results = ["right", "mislabel", "alt", "wrong", "missing"];
-            let all = results.iter().map(|result| named(source, result)).sum();
-            bars.push(share(&format!("names by {source}"), named(source, "right"), all));
+            let of_source = results.iter().map(|result| named(source, result)).sum();
+            bars.push(share(&format!("names by {source}"), named(source, "right"), of_source, min_percent));
+            right += named(source, "right");
+            all += of_source;
         }
+        bars.push(share("names", right, all, MIN_PERCENT));
         let wrong = names.keys().map(|source| named(source, "wrong")).sum();
         bars.push(none("names wrong", wrong));
         bars.push(none("names spurious", named(UNEXPECTED, "spurious")));
@@ -71,8 +84,8 @@ impl Score {
     }
 }
 
-fn share(name: &str, right: u64, all: u64) -> Bar {
-    let is_reached = all > 0 && right * 100 >= all * MIN_PERCENT;
+fn share(name: &str, right: u64, all: u64, min_percent: u64) -> Bar {
+    let is_reached = all > 0 && right * 100 >= all * min_percent;
     Bar { name: name.to_owned(), found: format!("{right} of {all}"), is_reached }
 }
 
@@ -90,7 +103,8 @@ mod tests {
         let names = [
             ("tls_sni", "right", 98),
             ("tls_sni", "missing", 2),
-            ("dns", "right", 1),
+            ("dns", "right", 95),
+            ("dns", "missing", 5),
             ("http_host", "right", 99),
             ("http_host", "mislabel", 1),
             (UNEXPECTED, "bonus", 5),
@@ -110,7 +124,8 @@ mod tests {
             ("98 of 100", false),
             ("0 of 0", false),
             ("99 of 100", true),
-            ("1 of 1", true),
+            ("95 of 100", true),
+            ("292 of 300", false),
             ("0", true),
             ("1", false),
         ];
