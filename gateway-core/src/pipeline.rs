@@ -30,6 +30,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// conversations begun in the interval's last moments; some 2 MiB at worst.
 pub const MAX_AWAITING: usize = 8192;
 
+/// How long after the end of an interval a datagram still speaks for what was counted in it: a first QUIC packet that
+/// was lost is sent again after 1 s, and after 3 s (RFC 9002 §6.2).
+pub const LATE_DATAGRAM_SECS: u64 = 4;
+
+const SECOND: u64 = 1_000_000_000;
+
 /// What the pipeline has to know of the network it stands in.
 #[derive(Clone, Debug, Default)]
 pub struct PipelineConfig {
@@ -256,9 +262,13 @@ impl Pipeline {
         // ports before.
         let first_seen = attribute::first_seen(flow, interval);
         let before = self.conversations.get(&flow.key);
-        let goes_on = before.filter(|c| flow.opened == 0 && c.goes_on(&flow.key, first_seen));
-        let is_anew = flow.opened != 0 || (before.is_some() && goes_on.is_none());
+        let goes_on = before.filter(|c| !c.is_begun_anew(flow.opened) && c.goes_on(&flow.key, first_seen));
+        let is_anew = goes_on.is_none() && (flow.opened != 0 || before.is_some());
         let known = goes_on.cloned();
+        if is_anew {
+            // Were this conversation forgotten, no old word must be there to be taken for its own.
+            self.said.forget_before(&flow.key, interval.began_boot);
+        }
         let beginning = known.is_none().then(|| Beginning::of(flow, interval));
         let opened = known.as_ref().map_or(0, |k| k.opened) | flow.opened;
         let said_since = match &known {
@@ -352,8 +362,15 @@ impl Pipeline {
         let mut late_names = Vec::new();
         for (flow, silent) in last.flows {
             let Silent { row, volume, told, beginning, opened, said_since } = silent;
-            // What is said after another SYN is said in another conversation.
-            let until = if reopened.contains(&flow) { last.interval.ended_boot } else { interval.ended_boot };
+            // What is said after another SYN is said in another conversation; and where no SYN tells, as in QUIC, what
+            // is said well after the first packets.
+            let until = if flow.protocol != protocol::TCP {
+                BootTime(last.interval.ended_boot.0.saturating_add(LATE_DATAGRAM_SECS.saturating_mul(SECOND)))
+            } else if reopened.contains(&flow) {
+                last.interval.ended_boot
+            } else {
+                interval.ended_boot
+            };
             // An answer may be read after the drain of the interval that it came in.
             let told = match beginning {
                 Some(beginning) if told.name.is_none() => {

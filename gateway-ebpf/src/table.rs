@@ -41,7 +41,10 @@ pub fn count_into(counters: &mut FlowCounters, packet: &Packet, direction: Direc
     counters.state.tcp_flags |= packet.tcp_flags;
     if packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN {
         counters.state.opened |= opened_by;
-        // Ports are used again: a new connection has a hello of its own.
-        counters.state.hello_stage = 0;
+        // Ports are used again: a new connection has a hello of its own. Only the device says hello, and no peer may
+        // have it listened to anew.
+        if direction == Direction::Up {
+            counters.state.hello_stage = 0;
+        }
     }
 }

@@ -51,6 +51,8 @@ pub(super) struct Aged<K, V> {
     by_turn: BTreeMap<u64, K>,
     by_device: BTreeSet<(Mac, u64)>,
     held: BTreeMap<Mac, usize>,
+    /// The same, fewest first.
+    by_held: BTreeSet<(usize, Mac)>,
     next_turn: u64,
 }
 
@@ -62,6 +64,7 @@ impl<K: OfDevice, V> Aged<K, V> {
             by_turn: BTreeMap::new(),
             by_device: BTreeSet::new(),
             held: BTreeMap::new(),
+            by_held: BTreeSet::new(),
             next_turn: 0,
         }
     }
@@ -82,13 +85,38 @@ impl<K: OfDevice, V> Aged<K, V> {
         let (turn, value) = self.entries.remove(key)?;
         self.by_turn.remove(&turn);
         self.by_device.remove(&(key.device(), turn));
-        if let Some(count) = self.held.get_mut(&key.device()) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.held.remove(&key.device());
-            }
-        }
+        let count = self.held_by(key.device());
+        self.set_held(key.device(), count.saturating_sub(1));
         Some(value)
+    }
+
+    fn held_by(&self, device: Mac) -> usize {
+        self.held.get(&device).copied().unwrap_or(0)
+    }
+
+    fn set_held(&mut self, device: Mac, count: usize) {
+        if let Some(before) = self.held.remove(&device) {
+            self.by_held.remove(&(before, device));
+        }
+        if count > 0 {
+            self.held.insert(device, count);
+            self.by_held.insert((count, device));
+        }
+    }
+
+    /// Who has to make room when all is full: the oldest of all, unless another device holds more than that one's.
+    /// So who fills a book with much makes room for it before those who hold less.
+    fn oldest_of_those_with_most(&self) -> Option<u64> {
+        let (turn, oldest) = self.by_turn.iter().next()?;
+        let (most, device) = self.by_held.iter().next_back()?;
+        if self.held_by(oldest.device()) >= *most {
+            return Some(*turn);
+        }
+        self.oldest_of(*device)
+    }
+
+    fn oldest_of(&self, device: Mac) -> Option<u64> {
+        self.by_device.range((device, 0)..=(device, u64::MAX)).next().map(|(_, turn)| *turn)
     }
 
     /// Lets those go of whose value this is true; tells how many.
@@ -107,11 +135,10 @@ impl<K: OfDevice, V> Aged<K, V> {
     pub(super) fn put(&mut self, key: K, value: V) -> Option<V> {
         self.remove(&key);
         let device = key.device();
-        let of_device = self.held.get(&device).copied().unwrap_or(0);
-        let leaves = if of_device >= self.limits.per_device {
-            self.by_device.range((device, 0)..).next().map(|(_, turn)| *turn)
+        let leaves = if self.held_by(device) >= self.limits.per_device {
+            self.oldest_of(device)
         } else if self.entries.len() >= self.limits.in_all {
-            self.by_turn.keys().next().copied()
+            self.oldest_of_those_with_most()
         } else {
             None
         };
@@ -122,8 +149,8 @@ impl<K: OfDevice, V> Aged<K, V> {
         self.entries.insert(key, (turn, value));
         self.by_turn.insert(turn, key);
         self.by_device.insert((device, turn));
-        let count = self.held.entry(device).or_default();
-        *count = count.saturating_add(1);
+        let count = self.held_by(device);
+        self.set_held(device, count.saturating_add(1));
         evicted
     }
 
@@ -174,6 +201,18 @@ mod tests {
         assert_eq!(book.insert((B, 2), 9), 0, "the same key again takes no room");
     }
 
+    #[test]
+    fn who_holds_most_makes_room_before_an_older_one_of_another() {
+        let mut book = book();
+        book.insert((B, 0), 0);
+        for n in 0..3 {
+            book.insert((A, n), n);
+        }
+        let c = Mac([2, 0, 0, 0, 0, 3]);
+        assert_eq!((book.insert((c, 0), 0), book.insert((c, 1), 1)), (0, 1));
+        assert_eq!((book.get(&(B, 0)), book.get(&(A, 0))), (Some(&0), None));
+    }
+
     proptest! {
         #[test]
         fn the_indexes_agree(steps in proptest::collection::vec((0..4_u8, 0..3_u8, 0..8_u8), 0..200)) {
@@ -190,6 +229,7 @@ mod tests {
                 prop_assert_eq!(book.entries.len(), book.by_turn.len());
                 prop_assert_eq!(book.entries.len(), book.by_device.len());
                 prop_assert_eq!(book.entries.len(), book.held.values().sum::<usize>());
+                prop_assert_eq!(book.held.len(), book.by_held.len());
                 prop_assert!(book.held.values().all(|held| (1..=3).contains(held)));
             }
         }

@@ -4,7 +4,7 @@
 use super::aged::{Aged, Limits};
 use crate::row::Told;
 use crate::units::BootTime;
-use gateway_common::{FlowKey, protocol};
+use gateway_common::{FlowKey, FlowState, protocol};
 
 /// How many conversations of one device are remembered.
 pub const MAX_PER_DEVICE: usize = 8192;
@@ -33,6 +33,15 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// Do these SYNs ([`gateway_common::FlowState`] `opened`) begin another one over the same ports? One that the device
+    /// opened is not begun anew by a SYN of its peer alone: the device answers that with an ACK and goes on (RFC 9293
+    /// §3.10.7.4).
+    #[must_use]
+    pub fn is_begun_anew(&self, opened: u8) -> bool {
+        let is_ours = self.opened & FlowState::OPENED_BY_DEVICE != 0;
+        opened != 0 && !(is_ours && opened == FlowState::OPENED_BY_PEER)
+    }
+
     /// Is what goes over these addresses and ports at `at` still this conversation, or was it silent too long?
     #[must_use]
     pub fn goes_on(&self, flow: &FlowKey, at: BootTime) -> bool {

@@ -3,6 +3,7 @@
 use super::aged::{Aged, Limits};
 use crate::application::Application;
 use crate::row::{Evidence, Said};
+use crate::units::BootTime;
 use gateway_common::FlowKey;
 
 /// How many conversations of one device are remembered.
@@ -57,6 +58,13 @@ impl SaidBook {
             known.application = said.application;
         }
         self.known.touch(&flow);
+    }
+
+    /// Forgets what was said over these ports before `since`: that was another conversation.
+    pub fn forget_before(&mut self, flow: &FlowKey, since: BootTime) {
+        if self.known.get(flow).is_some_and(|said| said.at < since) {
+            self.known.remove(flow);
+        }
     }
 
     /// What this conversation said.

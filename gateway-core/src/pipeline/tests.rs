@@ -3,14 +3,13 @@ mod dns;
 use super::*;
 use crate::decode::tests::{PHONE, key, sample};
 use crate::enrich::NoNetworks;
-use crate::units::WallTime;
+use crate::units::{DomainName, WallTime};
 use crate::wire::dns::samples::ANSWER;
 use crate::wire::tls::samples::{openssl, post_quantum};
 use crate::wire::unhex;
 use core::cell::RefCell;
 use gateway_common::{Direction, FlowFlags, KernelStat, MacAddr, SampleKind, StatBlock};
 
-const SECOND: u64 = 1_000_000_000;
 const LAPTOP: MacAddr = [0x3c, 0x22, 0xfb, 1, 2, 3];
 const SERVER: [u8; 4] = [47, 241, 10, 5];
 
@@ -386,4 +385,40 @@ fn dns_over_https_is_told_by_the_resolvers_name() {
     let batch = drain(&mut pipeline, 1, vec![flow(https(5000), FlowState::OPENED_BY_DEVICE, 70)]);
     let marks = batch.rows[0].key.marks;
     assert_eq!((batch.rows[0].key.application, marks.has(Marks::OUTER_NAME)), (Application::Doh, true));
+}
+
+#[test]
+fn a_syn_of_the_peer_does_not_unmake_what_the_device_opened() {
+    let mut pipeline = Pipeline::default();
+    say_hello(&mut pipeline, https(5000), 63, &openssl());
+    drain(&mut pipeline, 1, vec![flow(https(5000), FlowState::OPENED_BY_DEVICE, 62)]);
+    let batch = drain(&mut pipeline, 2, vec![flow(https(5000), FlowState::OPENED_BY_PEER, 125)]);
+    assert_eq!(names(&batch), [(Some(INTL), Evidence::TlsSni)]);
+    assert_eq!(batch.rows[0].key.opened_by, OpenedBy::Device);
+}
+
+#[test]
+fn a_forgotten_conversation_does_not_take_the_word_of_the_one_before_it() {
+    let mut pipeline = Pipeline::default();
+    say_hello(&mut pipeline, https(5000), 63, &openssl());
+    drain(&mut pipeline, 1, vec![flow(https(5000), 1, 62)]);
+    drain(&mut pipeline, 2, vec![flow(https(5000), 1, 125)]);
+    pipeline.conversations = ConversationsBook::default();
+    let batch = drain(&mut pipeline, 3, vec![flow(https(5000), 0, 185)]);
+    assert_eq!(names(&batch), [(None, Evidence::None)]);
+}
+
+#[test]
+fn a_late_datagram_names_what_was_counted_just_before_and_nothing_else() {
+    let quic = key(PHONE, SERVER, 5000, 443, protocol::UDP);
+    for (secs, expected) in [(120 + LATE_DATAGRAM_SECS, 1), (121 + LATE_DATAGRAM_SECS, 0)] {
+        let mut pipeline = Pipeline::default();
+        drain(&mut pipeline, 1, vec![flow(quic, 0, 118)]);
+        let name = DomainName::parse("late.example");
+        let (evidence, application, at) = (Evidence::QuicSni, Application::Quic, BootTime(secs * SECOND));
+        let said = Said { name, evidence, is_outer: false, application, at };
+        assert_eq!(pipeline.enter_said(quic, Some(said)), Ok(()));
+        let batch = drain(&mut pipeline, 2, vec![flow(quic, 0, 121)]);
+        assert_eq!(batch.late_names.len(), expected, "{secs}");
+    }
 }
