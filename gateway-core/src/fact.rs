@@ -1,9 +1,8 @@
 //! What one sample proves. Facts carry their moment; whether they are still true is for the books to judge.
 
-use crate::decode::Stop;
 use crate::row::DeviceFact;
 use crate::units::{BootTime, Mac};
-use crate::wire::dns::{Answered, Question};
+use crate::wire::dns::{Message, Question};
 use core::net::Ipv4Addr;
 use gateway_common::FlowKey;
 
@@ -75,8 +74,8 @@ pub enum Fact<'a> {
         id: u16,
         /// The question, repeated.
         question: Question,
-        /// What it says, or why that teaches nothing.
-        answered: Result<Answered, Stop>,
+        /// The whole of it. What it teaches is worked out when it is believed.
+        message: Message,
     },
     /// A piece of DNS over TCP.
     DnsSegment(Segment<'a>),

@@ -138,12 +138,14 @@ impl Pipeline {
     fn learn(&mut self, fact: Fact<'_>) -> Result<(), Stop> {
         match fact {
             Fact::NameAsked { flow, at, id, question } => self.questions.ask(flow, at, id, question),
-            Fact::NameAnswered { flow, at, id, question, answered } => {
-                let verdict = self.questions.hear(flow, at, (id, &question), answered.as_ref().ok());
-                if verdict != Verdict::Believed {
+            Fact::NameAnswered { flow, at, id, question, message } => {
+                let verdict = self.questions.hear(flow, at, (id, &question), || message.answered());
+                let Verdict::Believed(answered) = verdict else {
                     return Ok(()); // The book counts what is not believed.
-                }
-                let (asker, answered) = (Asker::of(&flow), answered?);
+                };
+                let answered =
+                    answered.ok_or_else(|| message.ended_early.map_or(Stop::Nameless, Stop::from))?;
+                let asker = Asker::of(&flow);
                 self.names.learn(asker, at, &answered);
                 self.aliases.learn(asker.device, &answered);
             }

@@ -5,7 +5,7 @@ use crate::fact::Asker;
 use crate::row;
 use crate::units::{BootTime, DomainName, Mac};
 use crate::wire::dns::{Answered, AnsweredAddr};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub const MAX_CHAIN: usize = 8;
 /// How many addresses of one answer are kept. Real ones have up to some dozens; more would push out what is known of
 /// others.
 pub const MAX_ADDRS_PER_ANSWER: usize = 64;
+/// Of how many devices it is known from which IPv4 addresses they ask: as many as the house may have.
+pub const MAX_ASKING_DEVICES: usize = 1024;
 /// How many answers one drain may tell of. The others wait for the next one; none is lost, as the book is bounded.
 pub const MAX_NEW_PER_DRAIN: usize = 4096;
 
@@ -110,6 +112,34 @@ impl Answer {
     }
 }
 
+/// From which IPv4 addresses one MAC address asks.
+#[derive(Clone, Copy, Debug)]
+struct Askers {
+    /// The one that asked last.
+    ipv4: Ipv4Addr,
+    asked_at: BootTime,
+    /// When any other asked the last time.
+    other_at: Option<BootTime>,
+}
+
+impl Askers {
+    fn note(&mut self, ipv4: Ipv4Addr, at: BootTime) {
+        if self.ipv4 != ipv4 {
+            self.other_at = self.other_at.max(Some(self.asked_at.min(at)));
+            if at >= self.asked_at {
+                self.ipv4 = ipv4;
+            }
+        }
+        self.asked_at = self.asked_at.max(at);
+    }
+
+    /// Did several ask within the time that an answer may vouch for? A device whose address changed is alone again
+    /// after it.
+    fn are_several(&self, now: BootTime) -> bool {
+        self.other_at.is_some_and(|at| now.since(at) <= vouches_for(u32::MAX))
+    }
+}
+
 /// What the DNS said of an address to a device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Asked<'a> {
@@ -149,6 +179,7 @@ impl<'a> Asked<'a> {
 #[derive(Clone, Debug)]
 pub struct NamesBook {
     answers: Aged<(Mac, IpAddr), Vec<Answer>>,
+    askers: Aged<Mac, Askers>,
     /// Where there are answers that were not told of.
     untold: BTreeSet<(Mac, IpAddr)>,
     /// Addresses and answers that left to make room, and CNAMEs and addresses for which there was none.
@@ -158,13 +189,15 @@ pub struct NamesBook {
 impl Default for NamesBook {
     fn default() -> Self {
         let limits = Limits { per_device: MAX_ADDRS_PER_DEVICE, in_all: MAX_ADDRS };
-        Self { answers: Aged::new(limits), untold: BTreeSet::new(), evicted: 0 }
+        let askers = Aged::new(Limits { per_device: 1, in_all: MAX_ASKING_DEVICES });
+        Self { answers: Aged::new(limits), askers, untold: BTreeSet::new(), evicted: 0 }
     }
 }
 
 impl NamesBook {
     /// Enters an answer that passed at `at`.
     pub fn learn(&mut self, asker: Asker, at: BootTime, answered: &Answered) {
+        self.note(asker, at);
         let Answered { name, aliases, addrs } = answered;
         let chain: Arc<[DomainName]> = aliases.iter().take(MAX_CHAIN).cloned().collect();
         self.count_left_out(aliases.len(), MAX_CHAIN);
@@ -192,6 +225,24 @@ impl NamesBook {
         }
     }
 
+    fn note(&mut self, Asker { device, ipv4 }: Asker, at: BootTime) {
+        let Some(ipv4) = ipv4 else { return };
+        match self.askers.get_mut(&device) {
+            Some(askers) => {
+                askers.note(ipv4, at);
+                self.askers.touch(&device);
+            }
+            None => drop(self.askers.put(device, Askers { ipv4, asked_at: at, other_at: None })),
+        }
+    }
+
+    /// Is an answer's asker the one of the conversation? Where several devices share a MAC address, what was asked
+    /// over IPv6 may be any one's.
+    fn is_settled_by(&self, answer: &Answer, asker: &Asker, latest: BootTime) -> bool {
+        answer.asker.ipv4.is_some() == asker.ipv4.is_some()
+            || !self.askers.get(&asker.device).is_some_and(|askers| askers.are_several(latest))
+    }
+
     fn count_left_out(&mut self, count: usize, max: usize) {
         let left_out = u64::try_from(count.saturating_sub(max)).unwrap_or(u64::MAX);
         self.evicted = self.evicted.saturating_add(left_out);
@@ -212,7 +263,8 @@ impl NamesBook {
     /// still vouched for the address then. (A conversation whose beginning is known has both the same.)
     ///
     /// Of several names the one asked for last is taken, if time tells them apart. Names that vouch by nothing but
-    /// their address record's TTL give way to all others, and one of them is taken only if it is the only one.
+    /// their address record's TTL give way to all others, and one of them is taken only if it is the only one and no
+    /// other was given after it.
     #[must_use]
     pub fn asked_before(
         &self,
@@ -224,8 +276,15 @@ impl NamesBook {
         let given = || answers.iter().filter(|a| a.asker.may_be(&asker) && a.answered_at <= latest);
         let vouching = || given().filter(|a| earliest <= a.vouches_until);
         let Some(taken) = vouching().max_by_key(|a| a.given_before(latest)) else {
-            return held(given().filter(|a| earliest <= a.held_until), latest);
+            let held = || given().filter(|a| earliest <= a.held_until);
+            let Some(taken) = held().max_by_key(|a| a.given_before(latest)) else { return Asked::Nothing };
+            let is_sure =
+                self.is_settled_by(taken, &asker, latest) && is_only(taken, held(), given(), latest);
+            return if is_sure { Asked::Vouched(by_own_ttl(taken, latest)) } else { Asked::Undecided };
         };
+        if !self.is_settled_by(taken, &asker, latest) {
+            return Asked::Undecided;
+        }
         let given_at = taken.given_before(latest);
         let rivals = || vouching().filter(|other| !other.is_akin(taken));
         // It may have begun before the last of several answers, or be another device's behind the same address.
@@ -276,6 +335,7 @@ impl NamesBook {
             let latest_at = BootTime(vouches_until.0.saturating_sub(vouches_for(ttl_secs))).max(answered_at);
             let chain = chain.into_iter().take(MAX_CHAIN).collect();
             let asker = Asker { device, ipv4: asker_ipv4 };
+            self.note(asker, latest_at);
             self.enter(
                 addr,
                 Answer {
@@ -295,18 +355,22 @@ impl NamesBook {
     }
 }
 
-/// The name to take of answers that vouch only by their address record's TTL: it must be the only one.
-fn held<'a>(answers: impl Iterator<Item = &'a Answer> + Clone, latest: BootTime) -> Asked<'a> {
-    let Some(taken) = answers.clone().max_by_key(|a| a.given_before(latest)) else { return Asked::Nothing };
-    if answers.into_iter().any(|other| !other.is_akin(taken) || !other.asker.may_be(&taken.asker)) {
-        return Asked::Undecided;
-    }
-    Asked::Vouched(Vouched {
-        name: &taken.name,
-        answered_at: taken.given_before(latest),
-        has_rivals: false,
-        is_stretched: true,
-    })
+/// Of answers that vouch only by their address record's TTL, is this the only name? One that was given after it makes
+/// it doubtful even when its own time is over: the address has moved on.
+fn is_only<'a>(
+    taken: &Answer,
+    mut held: impl Iterator<Item = &'a Answer>,
+    mut given: impl Iterator<Item = &'a Answer>,
+    latest: BootTime,
+) -> bool {
+    let given_at = taken.given_before(latest);
+    held.all(|other| other.is_akin(taken) && other.asker.may_be(&taken.asker))
+        && given.all(|other| other.is_akin(taken) || other.given_before(latest) < given_at)
+}
+
+fn by_own_ttl(taken: &Answer, latest: BootTime) -> Vouched<'_> {
+    let answered_at = taken.given_before(latest);
+    Vouched { name: &taken.name, answered_at, has_rivals: false, is_stretched: true }
 }
 
 /// Are two answers so far apart that a conversation which began between `earliest` and `latest` is for the later one?

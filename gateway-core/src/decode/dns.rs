@@ -65,16 +65,15 @@ pub fn dns_message<'a>(
     if message.opcode != 0 || message.is_response == is_up {
         return Ok(None);
     }
-    let answered = message.answered();
-    let dns::Message { id, question, ended_early, .. } = message;
-    let Some(question) = question.filter(|question| question.kind.may_bring_addresses()) else {
+    let is_wanted = |question: &&dns::Question| question.kind.may_bring_addresses();
+    let Some(question) = message.question.as_ref().filter(is_wanted).cloned() else {
         return if is_up { Ok(None) } else { Err(Stop::Nameless) };
     };
+    let id = message.id;
     if is_up {
         return Ok(Some(Fact::NameAsked { flow, at, id, question }));
     }
-    let answered = answered.ok_or_else(|| ended_early.map_or(Stop::Nameless, Stop::from));
-    Ok(Some(Fact::NameAnswered { flow, at, id, question, answered }))
+    Ok(Some(Fact::NameAnswered { flow, at, id, question, message }))
 }
 
 /// Is the peer a DNS server, by its port, and the device one device?

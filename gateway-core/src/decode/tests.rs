@@ -130,7 +130,7 @@ fn each_kind_proves_something() {
     let facts: Vec<_> =
         samples.iter().map(|(h, b)| decode(h, b, &house()).expect("sound").expect("a fact")).collect();
     let [
-        Fact::NameAnswered { flow, at: BootTime(5), id: 0x3a5f, question, answered: Ok(answered) },
+        Fact::NameAnswered { flow, at: BootTime(5), id: 0x3a5f, question, message },
         Fact::OpeningSegment { seq: 77, payload, .. },
         Fact::OpeningSegment { seq: 1, .. },
         Fact::DeviceSeen(device_fact),
@@ -143,6 +143,7 @@ fn each_kind_proves_something() {
     else {
         panic!("{facts:?}")
     };
+    let answered = message.answered().expect("it teaches");
     assert_eq!((flow.device_mac(), answered.addrs.len()), (PHONE, 2));
     assert_eq!((&question.name, question.kind), (&answered.name, RecordType::A));
     assert_eq!(payload.len(), 517);
@@ -241,19 +242,21 @@ fn an_answer_that_teaches_nothing_is_an_answer_still() {
     let answered = |message: &[u8]| {
         let (header, bytes) = sample(SampleKind::DNS, Direction::Down, resolver, 5, 0, message);
         match decode(&header, &bytes, &house()) {
-            Ok(Some(Fact::NameAnswered { answered, .. })) => answered.map(|answered| answered.addrs.len()),
+            Ok(Some(Fact::NameAnswered { message, .. })) => {
+                (message.answered().map(|answered| answered.addrs.len()), message.ended_early.map(Stop::from))
+            }
             other => panic!("{other:?}"),
         }
     };
     let answer = unhex(ANSWER);
-    assert_eq!(answered(&answer), Ok(2));
+    assert_eq!(answered(&answer), (Some(2), None));
     let mut no_such_name = answer.clone();
     no_such_name[3] = 0x83;
-    assert_eq!(answered(&no_such_name), Err(Stop::Nameless));
-    assert_eq!(answered(&answer[..70]), Err(Stop::CutShort));
+    assert_eq!(answered(&no_such_name), (None, None));
+    assert_eq!(answered(&answer[..70]), (None, Some(Stop::CutShort)));
     let mut lying = answer.clone();
     lying[75] = 5;
-    assert_eq!(answered(&lying), Err(Stop::Malformed));
+    assert_eq!(answered(&lying), (None, Some(Stop::Malformed)));
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn a_name_held_past_its_alias_gives_way() {
     book.learn(over_ipv6(PHONE), at(200), &answer("other.example", "192.0.2.1", 300));
     assert_eq!(vouched_at(&book, 250), Some(("other.example", true, false)));
     assert_eq!(vouched_at(&book, 400), Some(("other.example", false, false)), "the one that vouches");
-    assert_eq!(vouched_at(&book, 600), Some(("home.example", false, true)), "the other one is stale");
+    assert_eq!(within(&book, PHONE, 600, 600), Asked::Undecided, "what came after is stale, and was said");
     // Even if the one that vouches was asked for before.
     let mut book = NamesBook::default();
     book.learn(over_ipv6(PHONE), at(50), &answer("other.example", "192.0.2.1", 1000));
@@ -123,7 +123,9 @@ fn two_names_held_past_their_aliases_name_nobody() {
     book.learn(over_ipv6(PHONE), at(100), &behind_alias("home.example", 119, 3600));
     book.learn(over_ipv6(PHONE), at(200), &behind_alias("other.example", 119, 1800));
     assert_eq!(within(&book, PHONE, 700, 700), Asked::Undecided);
-    assert_eq!(vouched_at(&book, 200 + 1861), Some(("home.example", false, true)));
+    assert_eq!(within(&book, PHONE, 200 + 1861, 200 + 1861), Asked::Undecided);
+    book.learn(over_ipv6(PHONE), at(2100), &behind_alias("home.example", 119, 3600));
+    assert_eq!(vouched_at(&book, 2400), Some(("home.example", false, true)), "said anew");
     assert_eq!(within(&book, PHONE, 50, 50), Asked::Nothing, "not asked yet");
 }
 
@@ -292,6 +294,36 @@ fn who_shares_a_mac_address_is_told_apart_by_ipv4() {
     assert_eq!(name(&book, asker(Some(1))).as_deref(), Some("a.example"));
     assert_eq!(name(&book, asker(Some(2))).as_deref(), Some("b.example"));
     assert_eq!(name(&book, asker(None)), None, "either may be meant");
+}
+
+#[test]
+fn behind_a_shared_mac_address_what_ipv6_asked_names_no_ipv4() {
+    let asker = |last: Option<u8>| Asker { device: PHONE, ipv4: last.map(|n| [192, 168, 1, n].into()) };
+    let addr = "192.0.2.1".parse().expect("an address");
+    let mut book = NamesBook::default();
+    book.learn(asker(Some(1)), at(10), &answer("elsewhere.example", "192.0.2.9", 60));
+    book.learn(asker(None), at(20), &answer("theirs.example", "192.0.2.1", 86_400));
+    let asked = |book: &NamesBook, last, secs| {
+        let asked = book.asked_before(asker(last), addr, (at(secs), at(secs)));
+        (asked.name().map(DomainName::to_string), asked == Asked::Undecided)
+    };
+    let theirs = (Some("theirs.example".to_owned()), false);
+    assert_eq!(asked(&book, Some(1), 25), theirs, "one device, for all that is known");
+    book.learn(asker(Some(2)), at(30), &answer("elsewhere.example", "192.0.2.9", 60));
+    assert_eq!(asked(&book, Some(1), 35), (None, true));
+    assert_eq!(asked(&book, None, 35), theirs, "gone to over IPv6 as well");
+    book.learn(asker(Some(1)), at(40), &answer("mine.example", "192.0.2.1", 86_400));
+    assert_eq!(asked(&book, Some(1), 45).0.as_deref(), Some("mine.example"), "its own, and later");
+    assert_eq!(asked(&book, None, 45), (None, true));
+    // A restart does not make them one.
+    let mut heir = NamesBook::default();
+    heir.restore(book.take_new());
+    assert_eq!(asked(&heir, None, 45), (None, true));
+    // A day after the other address was used for the last time it is a lease that changed.
+    let later = 31 + 86_460;
+    book.learn(asker(Some(1)), at(later), &answer("elsewhere.example", "192.0.2.9", 60));
+    book.learn(asker(None), at(later), &answer("theirs.example", "192.0.2.1", 60));
+    assert_eq!(asked(&book, Some(1), later + 1), theirs);
 }
 
 #[test]

@@ -25,7 +25,6 @@ const MAGIC_COOKIE: u32 = 0x6382_5363;
 mod option {
     pub(super) const PAD: u8 = 0;
     pub(super) const HOST_NAME: u8 = 12;
-    pub(super) const REQUESTED_ADDRESS: u8 = 50;
     pub(super) const MESSAGE_TYPE: u8 = 53;
     pub(super) const PARAMETER_REQUEST_LIST: u8 = 55;
     pub(super) const VENDOR_CLASS: u8 = 60;
@@ -47,8 +46,6 @@ pub struct DhcpMessage<'a> {
     pub held: Option<Ipv4Addr>,
     /// The address the server gives it (`yiaddr`), if any.
     pub given: Option<Ipv4Addr>,
-    /// The address it asks for (option 50).
-    pub requested: Option<Ipv4Addr>,
     /// What it calls itself (option 12, or else the first label of option 81), as sent.
     pub host_name: Option<&'a [u8]>,
     /// What its maker calls it (option 60), as sent.
@@ -85,7 +82,6 @@ pub fn read(payload: &[u8]) -> Result<DhcpMessage<'_>, WireError> {
         chaddr,
         held: Some(ciaddr).filter(|a| !a.is_unspecified()),
         given: Some(yiaddr).filter(|a| !a.is_unspecified()),
-        requested: None,
         host_name: None,
         vendor_class: None,
         parameter_list: None,
@@ -121,9 +117,6 @@ fn read_options<'a>(
             option::MESSAGE_TYPE => {
                 let [kind] = fixed("dhcp.message_type", value)?;
                 message.message_type = DhcpMessageType(kind);
-            }
-            option::REQUESTED_ADDRESS => {
-                message.requested = Some(Ipv4Addr::from(fixed::<4>("dhcp.requested_address", value)?));
             }
             _ => {}
         }
@@ -185,7 +178,6 @@ pub(crate) mod tests {
                 chaddr: MAC,
                 held: None,
                 given: None,
-                requested: Some(Ipv4Addr::new(192, 168, 1, 23)),
                 host_name: Some(b"RedmiNote8x"),
                 vendor_class: Some(b"android-dhcp-10"),
                 parameter_list: Some(&[1, 3, 6]),

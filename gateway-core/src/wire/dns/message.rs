@@ -5,14 +5,13 @@ use super::record::{self, CLASS_IN, Record, RecordData, RecordType};
 use crate::units::DomainName;
 use crate::wire::{Reader, WireError};
 use core::net::IpAddr;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// How many links a chain of CNAMEs may have that stands in the wrong order; each takes another look at all
-/// records. Resolvers follow 8 to 17 before they give up.
+/// How many names an answer may lead to beyond the one that was asked for; each takes a look at all records. Resolvers
+/// follow 8 to 17 links before they give up.
 pub const MAX_LINKS: usize = 17;
-/// Flags in the third byte of a message: an answer; one that was cut to fit (RFC 1035 §4.1.1).
+/// Flag in the third byte of a message: an answer (RFC 1035 §4.1.1).
 const RESPONSE: u8 = 0x80;
-const TRUNCATED: u8 = 0x02;
 
 /// What is asked for, of class IN (RFC 1035 §4.1.2).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,9 +34,6 @@ pub struct Message {
     pub opcode: u8,
     /// How it went; 0 is well.
     pub rcode: u8,
-    /// Did the server leave out what did not fit into a datagram? What is there is none the less true; who asked
-    /// will ask again over TCP (RFC 2181 §9).
-    pub is_truncated: bool,
     /// What was asked, if the message asks exactly one question and the name is one we keep.
     pub question: Option<Question>,
     /// Every answer record that is here whole.
@@ -105,7 +101,6 @@ fn read_as(bytes: &[u8], is_multicast: bool) -> Result<Message, WireError> {
         is_response: high & RESPONSE != 0,
         opcode: (high >> 3) & 0x0f,
         rcode: low & 0x0f,
-        is_truncated: high & TRUNCATED != 0,
         question: question.filter(|_| question_count == 1),
         answers: Vec::new(),
         ended_early: None,
@@ -134,28 +129,24 @@ impl Message {
             return None;
         }
         let Question { name, kind } = self.question.as_ref()?;
-        // Every name of the chain so far, with the shortest TTL on the way there. Each round adds a name or is
-        // the last.
-        let mut chain: BTreeMap<&DomainName, u32> = BTreeMap::from([(name, u32::MAX)]);
-        let mut aliases = Vec::new();
-        for _ in 0..MAX_LINKS {
-            let known = chain.len();
-            for record in &self.answers {
-                let (Some(owner), Some(target)) = (&record.owner, record.leads_to()) else { continue };
-                let Some(ttl_secs) = chain.get(owner).copied() else { continue };
-                if !chain.contains_key(target) {
-                    chain.insert(target, ttl_secs.min(record.ttl_secs));
-                    aliases.push(target.clone());
+        let site = site_of(name, *kind)?;
+        // Every name of the chain so far, with the shortest TTL on the way there; each is looked for once.
+        let mut chain: Vec<(&DomainName, u32)> = vec![(name, u32::MAX)];
+        let mut place = 0;
+        while let Some(&(from, ttl_secs)) = chain.get(place) {
+            for record in self.answers.iter().filter(|record| record.owner.as_ref() == Some(from)) {
+                let Some(target) = record.leads_to() else { continue };
+                if chain.len() <= MAX_LINKS && chain.iter().all(|(known, _)| *known != target) {
+                    chain.push((target, ttl_secs.min(record.ttl_secs)));
                 }
             }
-            if chain.len() == known {
-                break;
-            }
+            place = place.saturating_add(1);
         }
         let mut seen = BTreeSet::new();
         let mut addrs = Vec::new();
         for record in &self.answers {
-            let Some(ttl_secs) = record.owner.as_ref().and_then(|owner| chain.get(owner)) else { continue };
+            let is_owner = |(name, _): &&(&DomainName, u32)| record.owner.as_ref() == Some(*name);
+            let Some((_, ttl_secs)) = chain.iter().find(is_owner) else { continue };
             for addr in record.addrs() {
                 // Blocking resolvers answer with the unspecified address: nobody is there.
                 if !addr.is_unspecified() && seen.insert(*addr) {
@@ -168,7 +159,8 @@ impl Message {
                 }
             }
         }
-        (!addrs.is_empty()).then(|| Answered { name: site_of(name, *kind), aliases, addrs })
+        let aliases = || chain.iter().skip(1).map(|(alias, _)| (*alias).clone()).collect();
+        (!addrs.is_empty()).then(|| Answered { name: site, aliases: aliases(), addrs })
     }
 }
 
@@ -191,14 +183,16 @@ impl Record {
     }
 }
 
-/// The site that is asked for. On another port than 443 it is asked for as `_8443._https.site` (RFC 9460 §9.1).
-fn site_of(name: &DomainName, kind: RecordType) -> DomainName {
-    let site = || {
-        let (port, rest) = name.as_str().strip_prefix('_')?.split_once('.')?;
-        port.parse::<u16>().ok()?;
-        DomainName::parse(rest.strip_prefix("_https.")?)
+/// The site that is asked for. On another port than 443 it is asked for as `_8443._https.site` (RFC 9460 §9.1). Names
+/// of other services are none of a site: `_dns.resolver.arpa` asks for the resolver itself (RFC 9462 §4).
+fn site_of(name: &DomainName, kind: RecordType) -> Option<DomainName> {
+    let is_service = matches!(kind, RecordType::SVCB | RecordType::HTTPS);
+    let Some(service) = name.as_str().strip_prefix('_').filter(|_| is_service) else {
+        return Some(name.clone());
     };
-    (kind == RecordType::HTTPS).then(site).flatten().unwrap_or_else(|| name.clone())
+    let (port, rest) = service.split_once('.')?;
+    port.parse::<u16>().ok()?;
+    DomainName::parse(rest.strip_prefix("_https.").filter(|_| kind == RecordType::HTTPS)?)
 }
 
 #[cfg(test)]
@@ -334,8 +328,7 @@ pub(crate) mod tests {
              00 0029 04d0 0000 0000 000c 000a 0008 0102030405060708",
         ))
         .expect("sound");
-        assert_eq!(addrs(&message).len(), 1);
-        assert!(message.is_truncated, "and what is there counts");
+        assert_eq!(addrs(&message).len(), 1, "the server left some out (TC), and what is there counts");
         assert_eq!((message.answers.len(), message.ended_early), (1, None));
     }
 
@@ -356,6 +349,44 @@ pub(crate) mod tests {
         let most = u8::try_from(MAX_LINKS).expect("small");
         assert_eq!(chain(most).map(|a| a.aliases.len()), Some(MAX_LINKS));
         assert_eq!(chain(most + 1), None);
+    }
+
+    #[test]
+    fn a_crowd_of_aliases_is_cut() {
+        // a A, with forty CNAMEs (TTL 1) and an address behind the first and the last of them.
+        let mut bytes = unhex("0001 8180 0001 002a 0000 0000 01 61 00 0001 0001");
+        for n in 0..40 {
+            bytes.extend([1, b'a', 0, 0, 5, 0, 1, 0, 0, 0, 1, 0, 4, 2, b'a' + n / 10, b'a' + n % 10, 0]);
+        }
+        for n in [0, 39] {
+            bytes.extend([2, b'a' + n / 10, b'a' + n % 10, 0, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 203, 0, 113, n]);
+        }
+        let message = read(&bytes).expect("sound");
+        assert_eq!((message.answers.len(), message.ended_early), (42, None));
+        assert_eq!(message.answered().map(|a| a.aliases.len()), Some(MAX_LINKS));
+        assert_eq!(addrs(&message), [("203.0.113.0".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn services_other_than_the_web_name_nobody() {
+        // SERVICE.a kind → 1 . ipv4hint=203.0.113.1.
+        let name_of = |service: &[&str], kind: RecordType| {
+            let mut bytes = unhex("0001 8180 0001 0001 0000 0000");
+            for label in service.iter().chain(&["a"]) {
+                bytes.push(u8::try_from(label.len()).expect("short"));
+                bytes.extend(label.bytes());
+            }
+            bytes
+                .extend([&[0][..], &kind.0.to_be_bytes(), &[0, 1, 0xc0, 12], &kind.0.to_be_bytes()].concat());
+            bytes.extend(unhex("0001 0000012c 000b 0001 00 0004 0004 cb007101"));
+            read(&bytes).expect("sound").answered().map(|answered| answered.name.to_string())
+        };
+        assert_eq!(name_of(&["_dns", "resolver"], RecordType::SVCB), None);
+        assert_eq!(name_of(&["_8443", "_https"], RecordType::SVCB), None);
+        assert_eq!(name_of(&["_853", "_dns"], RecordType::HTTPS), None);
+        assert_eq!(name_of(&["_x"], RecordType::HTTPS), None);
+        assert_eq!(name_of(&["_8443", "_https"], RecordType::HTTPS).as_deref(), Some("a"));
+        assert_eq!(name_of(&["www"], RecordType::SVCB).as_deref(), Some("www.a"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! SVCB and HTTPS records (RFC 9460): where a service really is, and how to speak to it.
+//! SVCB and HTTPS records (RFC 9460): where a service really is.
 
 use super::name;
 use crate::units::DomainName;
@@ -7,23 +7,17 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Keys of parameters (RFC 9460 §14.3.2).
 mod key {
-    pub(super) const ALPN: u16 = 1;
     pub(super) const IPV4_HINT: u16 = 4;
-    pub(super) const ECH: u16 = 5;
     pub(super) const IPV6_HINT: u16 = 6;
 }
 
-/// What an SVCB or HTTPS record says. The number of its protocols and addresses is bounded by its length.
+/// What an SVCB or HTTPS record says. The number of its addresses is bounded by its length.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Service {
     /// 0: the owner is an alias of the target (AliasMode); else smaller is preferred.
     pub priority: u16,
     /// Where the service is; `None` for the owner itself (`.`), or if that is not a name we keep.
     pub target: Option<DomainName>,
-    /// Protocols that the service speaks, as they are in ALPN (RFC 7301).
-    pub alpn: Vec<Box<[u8]>>,
-    /// Are there keys for an encrypted hello? Then a hello to it that has one is not mere noise (RFC 9849).
-    pub has_ech: bool,
     /// Addresses of the target, so that nobody need ask for them (ipv4hint, ipv6hint).
     pub hints: Vec<IpAddr>,
 }
@@ -54,12 +48,6 @@ impl Service {
             return Ok(());
         }
         match key {
-            key::ALPN => {
-                while !value.is_empty() {
-                    let len = usize::from(value.u8("svcb.alpn_len")?);
-                    self.alpn.push(value.bytes("svcb.alpn", len)?.into());
-                }
-            }
             key::IPV4_HINT => {
                 while !value.is_empty() {
                     self.hints.push(IpAddr::V4(Ipv4Addr::from(value.array::<4>("svcb.ipv4hint")?)));
@@ -70,7 +58,6 @@ impl Service {
                     self.hints.push(IpAddr::V6(Ipv6Addr::from(value.array::<16>("svcb.ipv6hint")?)));
                 }
             }
-            key::ECH => self.has_ech = true,
             _ => {}
         }
         Ok(())
@@ -98,8 +85,7 @@ mod tests {
              0005 0004 deadbeef  0006 0010 20010db8000000000000000000000001",
         )
         .expect("sound");
-        assert_eq!((service.priority, service.target.as_ref(), service.has_ech), (1, None, true));
-        assert_eq!(service.alpn, [Box::from(*b"h2"), Box::from(*b"h3")]);
+        assert_eq!((service.priority, service.target.as_ref()), (1, None));
         let hints: Vec<String> = service.hints.iter().map(IpAddr::to_string).collect();
         assert_eq!(hints, ["203.0.113.1", "203.0.113.2", "2001:db8::1"]);
     }
@@ -118,6 +104,5 @@ mod tests {
         assert_eq!(check("0001 00 0004 0005 cb007101 cb"), malformed("svcb.ipv4hint", 4));
         assert_eq!(check("0001 00 0004 0008 cb007101"), malformed("svcb.value", 8));
         assert_eq!(check("0001 00 0005 0000 0004 0000"), malformed("svcb.key", 4));
-        assert_eq!(check("0001 00 0001 0003 05 6832"), malformed("svcb.alpn", 5));
     }
 }
