@@ -105,10 +105,16 @@ impl HellosBook {
             Compared::Known => return Ok(None),
             Compared::Contradicts(said) => return Ok(Some(said)),
         };
-        let mut stream = self.stream_of(&flow, at);
+        let (mut stream, is_begun) = self.stream_of(&flow, at);
         match stream.add(seq, at, payload) {
             Added::Kept => {}
-            Added::NoRoom => self.segments_dropped = self.segments_dropped.saturating_add(1),
+            // Nothing new: what can be read of it was read.
+            added @ (Added::Known | Added::NoRoom) => {
+                let dropped = u64::from(added == Added::NoRoom);
+                self.segments_dropped = self.segments_dropped.saturating_add(dropped);
+                self.put_back(flow, stream, is_begun);
+                return Ok(None);
+            }
             Added::Contradicts => return Ok(self.contradicted(flow, seq, at, &stream)),
         }
         match stream.find() {
@@ -200,17 +206,31 @@ impl HellosBook {
         stream.named.map(|(at, application)| Said::nobody(application, at))
     }
 
-    /// The pieces of this conversation that may still belong together.
-    fn stream_of(&mut self, flow: &FlowKey, at: BootTime) -> Stream {
+    /// Keeps pieces where they were kept before.
+    fn put_back(&mut self, flow: FlowKey, stream: Stream, is_begun: bool) {
+        if stream.began_at().is_none() {
+            return;
+        }
+        let (kept, lost) = if is_begun {
+            (&mut self.begun, &mut self.unfinished)
+        } else {
+            (&mut self.loose, &mut self.unlike)
+        };
+        *lost = lost.saturating_add(kept.insert(flow, stream));
+    }
+
+    /// The pieces of this conversation that may still belong together, and whether one of them looks like a
+    /// beginning.
+    fn stream_of(&mut self, flow: &FlowKey, at: BootTime) -> (Stream, bool) {
         let (begun, loose) = (self.begun.remove(flow), self.loose.remove(flow));
         let is_begun = begun.is_some();
-        let Some(mut stream) = begun.or(loose) else { return Stream::default() };
+        let Some(mut stream) = begun.or(loose) else { return (Stream::default(), false) };
         if !stream.keep_recent(at, STREAM_LASTS_SECS.saturating_mul(SECOND)) {
             let count = if is_begun { &mut self.unfinished } else { &mut self.unlike };
             *count = count.saturating_add(1);
-            return Stream::default();
+            return (Stream::default(), false);
         }
-        stream
+        (stream, is_begun)
     }
 }
 

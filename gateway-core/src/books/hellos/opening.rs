@@ -10,6 +10,12 @@ const SSH: [&[u8]; 2] = [b"SSH-2.0-", b"SSH-1.99-"];
 /// What a device that speaks DNS over TLS may offer (IANA's list of ALPN identifiers, after RFC 7858).
 const DOT: &[u8] = b"dot";
 
+#[cfg(test)]
+thread_local! {
+    /// How many beginnings a test has read.
+    pub(super) static READ: core::cell::Cell<usize> = const { core::cell::Cell::new(0) };
+}
+
 /// A kind of beginning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Opening {
@@ -39,6 +45,8 @@ impl Opening {
 
     /// What it says so far, and whether it is here whole.
     pub(super) fn read(self, stream: &[u8], at: BootTime) -> (Said, Result<(), WireError>) {
+        #[cfg(test)]
+        READ.with(|read| read.set(read.get() + 1));
         match self {
             Self::Tls => {
                 let (hello, ended) = tls::read(stream);

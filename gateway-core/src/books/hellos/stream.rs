@@ -8,6 +8,10 @@ use crate::units::BootTime;
 use crate::wire::WireError;
 use std::cmp::Reverse;
 
+/// How many beginnings are read for one new piece. Each may be as long as all pieces together; an honest sender's
+/// is the first, or the second behind one that only looks like it.
+const MAX_OPENINGS_READ: usize = 4;
+
 /// Pieces in the order they came.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
@@ -26,8 +30,10 @@ struct Piece {
 /// What became of a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Added {
-    /// It is here, now or since before.
+    /// It is here now.
     Kept,
+    /// It was here before.
+    Known,
     /// There is no room for it.
     NoRoom,
     /// It differs from what is here.
@@ -95,7 +101,7 @@ impl Stream {
             })
         };
         if self.pieces.iter().any(is_within) {
-            return Added::Kept;
+            return Added::Known;
         }
         let held: usize = self.pieces.iter().map(|piece| piece.bytes.len()).sum();
         if self.pieces.len() >= MAX_SEGMENTS || held.saturating_add(payload.len()) > MAX_STREAM_LEN {
@@ -107,14 +113,18 @@ impl Stream {
 
     /// Reads what is here. Where several pieces look like beginnings, the one that came last counts, for ports are
     /// used again; but of those in one run of bytes the first, for the inside of a hello may look like anything.
-    /// A beginning that is whole goes before all others.
+    /// A beginning that is whole goes before those of other runs. What stands in a run behind one that is not
+    /// malformed is not read, nor more than [`MAX_OPENINGS_READ`] of them in all.
     pub(super) fn find(&self) -> Found {
         let mut runs: Vec<(usize, Run, Openings)> = self.runs().into_iter().filter_map(openings_in).collect();
         runs.sort_by_key(|(turn, ..)| Reverse(*turn));
         let mut part: Option<Said> = None;
         let mut is_malformed = false;
+        let mut unread = MAX_OPENINGS_READ;
         for (_, run, openings) in runs {
             for (start, opening) in openings {
+                let Some(left) = unread.checked_sub(1) else { break };
+                unread = left;
                 let bytes = run.bytes.get(start..).unwrap_or_default();
                 let seq = run.seq.wrapping_add(u32::try_from(start).unwrap_or(u32::MAX));
                 let (said, ended) = opening.read(bytes, self.first_at(seq));
@@ -125,6 +135,7 @@ impl Stream {
                         if part.as_ref().is_none_or(|part| part.name.is_none() && said.name.is_some()) {
                             part = Some(said);
                         }
+                        break;
                     }
                 }
             }

@@ -445,3 +445,25 @@ fn what_follows_a_hello_is_not_kept_as_the_piece_of_one() {
     assert!(book.loose.get(&flow(2)).is_some());
     assert_eq!(name_of(&book), Some("data.mistat.intl.xiaomi.com"));
 }
+
+#[test]
+fn a_piece_costs_one_reading_of_a_run_and_none_if_it_is_not_new() {
+    let read = || opening::READ.with(|read| read.replace(0));
+    let piece = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a\r\n".repeat(100)].concat();
+    let mut book = Book::default();
+    read();
+    for n in 0..40 {
+        let seq = n * u32::try_from(piece.len()).expect("short");
+        assert_eq!(book.learn_segment(flow(1), BootTime(1), seq, &piece), Ok(()));
+        assert_eq!(read(), 1, "of piece {n} only the beginning of all");
+        assert_eq!(book.learn_segment(flow(1), BootTime(1), seq, &piece), Ok(()));
+        assert_eq!(read(), 0, "piece {n} again");
+    }
+    assert_eq!(book.learn_segment(flow(1), BootTime(1), 16_700, &[b'b'; MAX_STREAM_LEN]), Ok(()));
+    assert_eq!((book.segments_dropped, read()), (1, 0));
+    // Each in a run of its own.
+    for n in 0..40 {
+        assert_eq!(book.learn_segment(flow(2), BootTime(1), n * 100, b"GET / HTTP/1.1\r\n"), Ok(()));
+        assert!(read() <= 4, "of piece {n}");
+    }
+}

@@ -8,13 +8,14 @@ use super::huffman;
 use crate::wire::{Reader, WireError};
 use std::collections::VecDeque;
 
-/// How many fields of a block are read. The ones that name the host stand first (RFC 9113 §8.3), and each may
-/// unfold to as much as the table holds.
+/// How many fields of a block are read. The ones that name the host stand first (RFC 9113 §8.3).
 pub(super) const MAX_FIELDS: usize = 128;
-/// The size of the dynamic table as long as nobody says otherwise (RFC 9113 §6.5.2).
-const FIRST_TABLE_SIZE: usize = 4096;
-/// The largest size that a server is taken to have allowed: 16 times the usual one.
-const MAX_TABLE_SIZE: usize = 65_536;
+/// To how many bytes the fields of a block may unfold: one byte may stand for a whole entry. Servers refuse heads
+/// beyond 8 to 16 KiB.
+const MAX_UNFOLDED_LEN: usize = 16 * 1024;
+/// The size of the dynamic table as long as nobody says otherwise (RFC 9113 §6.5.2). A server may have allowed more;
+/// what a larger table would still hold is missing here then, and names nobody.
+const MAX_TABLE_SIZE: usize = 4096;
 /// What an entry costs beyond its texts (RFC 7541 §4.1).
 const ENTRY_OVERHEAD: usize = 32;
 /// The longest integer: its prefix and four bytes, 28 bits. No honest one in a block of this size is longer.
@@ -30,11 +31,13 @@ pub(super) struct Decoder {
     table: VecDeque<Field>,
     size: usize,
     max_size: usize,
+    /// How many bytes have been unfolded.
+    unfolded: usize,
 }
 
 impl Decoder {
     pub(super) fn new() -> Self {
-        Self { table: VecDeque::new(), size: 0, max_size: FIRST_TABLE_SIZE }
+        Self { table: VecDeque::new(), size: 0, max_size: MAX_TABLE_SIZE, unfolded: 0 }
     }
 
     /// The next field; `None` at the end of a block that is here whole.
@@ -46,18 +49,18 @@ impl Decoder {
             let first = block.u8("hpack.field")?;
             // §6.1 to §6.3, by the highest bits.
             match first {
-                0x80.. => return self.entry(integer(block, first, 7)?).map(Some),
+                0x80.. => {
+                    let index = integer(block, first, 7)?;
+                    return self.unfold(index).map(Some);
+                }
                 0x40.. => {
                     let field = self.literal(block, first, 6)?;
-                    self.insert(field.clone());
+                    self.insert(&field);
                     return Ok(Some(field));
                 }
                 0x20.. => {
                     let size = integer(block, first, 5)?;
-                    if size > MAX_TABLE_SIZE {
-                        return Err(malformed("hpack.table_size", size));
-                    }
-                    self.max_size = size;
+                    self.max_size = size.min(MAX_TABLE_SIZE);
                     self.evict(0);
                 }
                 _ => return self.literal(block, first, 4).map(Some),
@@ -65,10 +68,27 @@ impl Decoder {
         }
     }
 
-    fn literal(&self, block: &mut Reader<'_>, first: u8, prefix: u32) -> Result<Field, WireError> {
+    /// An entry, as a field.
+    fn unfold(&mut self, index: usize) -> Result<Field, WireError> {
+        let field = self.entry(index)?;
+        self.note_unfolded(&field)?;
+        Ok(field)
+    }
+
+    fn note_unfolded(&mut self, (name, value): &Field) -> Result<(), WireError> {
+        self.unfolded = self.unfolded.saturating_add(name.len()).saturating_add(value.len());
+        if self.unfolded > MAX_UNFOLDED_LEN {
+            return Err(malformed("hpack.unfolded", self.unfolded));
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, block: &mut Reader<'_>, first: u8, prefix: u32) -> Result<Field, WireError> {
         let index = integer(block, first, prefix)?;
         let name = if index == 0 { string(block)? } else { self.entry(index)?.0 };
-        Ok((name, string(block)?))
+        let field = (name, string(block)?);
+        self.note_unfolded(&field)?;
+        Ok(field)
     }
 
     /// §2.3.3: the static table, and behind it the dynamic one.
@@ -81,13 +101,13 @@ impl Decoder {
         self.table.get(place).cloned().ok_or(malformed("hpack.index", index))
     }
 
-    fn insert(&mut self, field: Field) {
-        let cost = cost_of(&field);
+    fn insert(&mut self, field: &Field) {
+        let cost = cost_of(field);
         self.evict(cost);
         // What is larger than the table empties it, and is not kept (§4.4).
         if cost <= self.max_size {
             self.size = self.size.saturating_add(cost);
-            self.table.push_front(field);
+            self.table.push_front(field.clone());
         }
     }
 
@@ -270,12 +290,9 @@ mod tests {
 
     #[test]
     fn bounds_are_kept() {
-        for (hex, field) in [
-            ("80", "hpack.index"),
-            ("ffffffffffffffff7f", "hpack.integer"),
-            ("3fe2ff03", "hpack.table_size"),
-            ("4105616263", "hpack.string"),
-        ] {
+        for (hex, field) in
+            [("80", "hpack.index"), ("ffffffffffffffff7f", "hpack.integer"), ("4105616263", "hpack.string")]
+        {
             let Err(WireError::Malformed { field: found, .. }) = fields(&mut Decoder::new(), &unhex(hex))
             else {
                 panic!("{hex}")
@@ -283,6 +300,19 @@ mod tests {
             assert_eq!(found, field, "{hex}");
         }
         assert_eq!(integer(&mut Reader::new(&unhex("9a0a")), 0x1f, 5), Ok(1337), "RFC 7541 Appendix C.1.2");
+    }
+
+    #[test]
+    fn a_block_unfolds_to_no_more_than_a_head_may_be() {
+        // An entry of 4001 bytes, and one byte for each time it comes again.
+        let entry = [unhex("400178 7fa11e"), vec![b'a'; 4000]].concat();
+        let times = |n| fields(&mut Decoder::new(), &[entry.clone(), vec![0xbe; n]].concat());
+        assert_eq!(times(3).map(|fields| fields.len()), Ok(4));
+        assert_eq!(times(4), Err(WireError::Malformed { field: "hpack.unfolded", found: 20_005 }));
+        // A larger table is not kept, whatever size is said.
+        let large = [unhex("3fe1ff03 400178 7fa120"), vec![b'a'; 4256], vec![0xbe]].concat();
+        let ended = fields(&mut Decoder::new(), &large);
+        assert_eq!(ended, Err(WireError::Malformed { field: "hpack.index", found: 62 }));
     }
 
     proptest! {
