@@ -1,5 +1,6 @@
-//! Which protocol a conversation speaks, from what it said, its ports and its peer. A wrong protocol is as bad as a
-//! wrong name: what could be something else by more than chance is not recognised.
+//! Which protocol a conversation speaks, from what it said, its ports and its peer. What first bytes show goes before
+//! what a port suggests, and is taken only if it could hardly be anything else; by a port alone (DNS, NTP, DHCP, IKE
+//! and others that have one of their own) a device that wants to may deceive.
 
 mod datagram;
 

@@ -27,6 +27,9 @@ pub const MAX_READ: usize = 512;
 /// answer, and samples of that moment may still be in a ring that lags.
 pub const KEPT_SECS: u64 = 60;
 
+/// How many Initials of one datagram are opened. A client sends one or two; each costs keys to be tried.
+pub const MAX_INITIALS: usize = 4;
+
 const SECOND: u64 = 1_000_000_000;
 /// The protocol that a client offers for DNS over QUIC (RFC 9250 §4.1.1).
 const DOQ: &[u8] = b"doq";
@@ -54,6 +57,10 @@ struct Beginning {
     began_at: BootTime,
     client: Client,
     hello: CryptoStream,
+    /// Was a name told already, from its first part?
+    is_told: bool,
+    /// Did its sender send two different bytes for one place, or frames that no Initial may have?
+    is_unsound: bool,
     /// What the client had before a Retry, or in another conversation over the same ports.
     before: Option<Client>,
 }
@@ -106,7 +113,7 @@ impl QuicBook {
         }
         let mut beginning = self.unread.remove(&flow);
         let (mut has_piece, mut ended) = (false, Ok(()));
-        for initial in quic::initials(datagram) {
+        for initial in quic::initials(datagram).take(MAX_INITIALS) {
             let added = initial.map_err(Stop::from).and_then(|i| self.add(&mut beginning, &flow, at, &i));
             match added {
                 Ok(Added::Piece) => has_piece = true,
@@ -119,6 +126,9 @@ impl QuicBook {
             }
         }
         let Some(beginning) = beginning else { return ended.map(|()| None) };
+        if beginning.is_unsound {
+            return self.take_back(flow, at, beginning).map_or(ended.map(|()| None), |said| Ok(Some(said)));
+        }
         if !has_piece {
             self.keep(flow, beginning);
             return ended.map(|()| None);
@@ -133,6 +143,13 @@ impl QuicBook {
         let given_up = self.unread.remove_where(|beginning| is_over(beginning.began_at));
         self.unfinished = self.unfinished.saturating_add(given_up);
         self.read.remove_where(|past| is_over(past.read_at));
+    }
+
+    /// Ends a hello that is not to be believed. `Some`: what it was named by before is taken back.
+    fn take_back(&mut self, flow: FlowKey, at: BootTime, beginning: Beginning) -> Option<Said> {
+        let Beginning { began_at, client, before, is_told, .. } = beginning;
+        self.read.insert(flow, Past { read_at: at, client, before });
+        is_told.then(|| nameless(Application::Quic, began_at))
     }
 
     fn keep(&mut self, flow: FlowKey, beginning: Beginning) {
@@ -164,7 +181,8 @@ impl QuicBook {
         }
         let (client, opened) = Client::open_first(initial).ok_or(Stop::Malformed)?;
         let hello = CryptoStream::default();
-        let mut new = Beginning { began_at: at, client, hello, before: None };
+        let mut new =
+            Beginning { began_at: at, client, hello, is_told: false, is_unsound: false, before: None };
         let added = new.add(&opened)?;
         new.before = self.replaced(beginning.take(), flow, initial.has_token);
         *beginning = Some(new);
@@ -186,15 +204,22 @@ impl QuicBook {
         &mut self,
         flow: FlowKey,
         at: BootTime,
-        beginning: Beginning,
+        mut beginning: Beginning,
     ) -> Result<Option<Said>, Stop> {
         let (hello, ended) = tls::read_bare(beginning.hello.beginning());
         let began_at = beginning.began_at;
-        if let Err(WireError::Truncated { .. }) = ended {
-            self.keep(flow, beginning);
-        } else {
-            let Beginning { client, before, .. } = beginning;
-            self.read.insert(flow, Past { read_at: at, client, before });
+        match ended {
+            Err(WireError::Truncated { .. }) => {
+                beginning.is_told |= hello.server_name.is_some();
+                self.keep(flow, beginning);
+            }
+            Err(WireError::Malformed { .. }) => {
+                return self.take_back(flow, at, beginning).map(Some).ok_or(Stop::Malformed);
+            }
+            Ok(()) => {
+                let Beginning { client, before, .. } = beginning;
+                self.read.insert(flow, Past { read_at: at, client, before });
+            }
         }
         let application =
             if hello.alpn.iter().any(|name| name == DOQ) { Application::Doq } else { Application::Quic };
@@ -207,21 +232,17 @@ impl QuicBook {
             },
             None => nameless(application, began_at),
         };
-        match ended {
-            Ok(()) => Ok(Some(said)),
-            Err(WireError::Malformed { .. }) => Err(Stop::Malformed),
-            // The name, or word that it is an outer one only, may be still to come.
-            Err(WireError::Truncated { .. }) => Ok(said.name.is_some().then_some(said)),
-        }
+        // The name, or word that it is an outer one only, may be still to come.
+        Ok((ended.is_ok() || said.name.is_some()).then_some(said))
     }
 }
 
 impl Beginning {
     /// Adds the pieces that a packet carries.
     fn add(&mut self, opened: &Opened) -> Result<Added, Stop> {
-        let frames = crypto_frames(&opened.payload)?;
+        let frames = crypto_frames(&opened.payload).inspect_err(|_| self.is_unsound = true)?;
         for frame in &frames {
-            self.hello.add(frame.offset, frame.data)?;
+            self.hello.add(frame.offset, frame.data).inspect_err(|_| self.is_unsound = true)?;
         }
         Ok(if frames.is_empty() { Added::Nothing } else { Added::Piece })
     }

@@ -403,3 +403,40 @@ proptest! {
         prop_assert!(last.is_outer);
     }
 }
+
+#[test]
+fn a_name_is_taken_back_if_the_rest_speaks_against_it() {
+    let name = server_name("first.example");
+    let padding = [0; 800];
+    let twice = hello(&[(0, &name), (21, &padding), (0, &server_name("other.example"))]);
+    let initial = Initial::to(&FIRST);
+    let seal = |pn, offset: usize, bytes: &[u8]| {
+        let mut payload = crypto(offset as u64, bytes);
+        payload.resize(1150, 0);
+        Initial { pn, ..initial }.seal(&payload)
+    };
+    let mut other = twice[..600].to_vec();
+    other[60] ^= 1;
+    for second in [seal(1, 600, &twice[600..]), seal(1, 0, &other)] {
+        let mut book = QuicBook::default();
+        let said = book.learn_datagram(flow(1), BootTime(10), &seal(0, 0, &twice[..600]));
+        assert_eq!(name_of(said).as_deref(), Some("first.example"));
+        let said = book.learn_datagram(flow(1), BootTime(11), &second);
+        assert_eq!(said, Ok(Some(nameless(Application::Quic, BootTime(10)))));
+    }
+}
+
+#[test]
+fn of_one_datagram_few_initials_are_opened() {
+    let whole = &post_quantum("late.example")[5..];
+    let empty = |pn| Initial { pn, ..Initial::to(&FIRST) }.seal(&[0; 24]);
+    let last = Initial { pn: 9, ..Initial::to(&FIRST) }.seal(&crypto(0, whole));
+    let after = |count| {
+        let mut datagram: Vec<u8> = (0..count).flat_map(empty).collect();
+        datagram.extend(&last);
+        name_of(QuicBook::default().learn_datagram(flow(1), BootTime(10), &datagram))
+    };
+    let few = u32::try_from(MAX_INITIALS).expect("small");
+    assert_eq!(after(few - 1).as_deref(), Some("late.example"));
+    assert_eq!(after(few), None);
+}
