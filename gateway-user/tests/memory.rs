@@ -116,6 +116,10 @@ fn what_was_under_way_is_old_once_another_interval_is_stored() {
     gateway.drain(1, vec![flow(5000, 1, at(1, 9))]);
     gateway.stop_and_start(1);
     assert_eq!(gateway.memory(1).conversations.len(), 1, "a start that fails takes nothing away");
+    let mut capture = batch(2);
+    capture.epoch.boot_id = "replay:0123456789abcdef".to_owned();
+    gateway.writer.append(&capture).unwrap();
+    assert_eq!(gateway.memory(1).conversations.len(), 1, "a capture takes nothing away");
     gateway.drain(2, Vec::new());
     gateway.restart(2);
     assert!(gateway.memory(2).conversations.is_empty());

@@ -146,6 +146,20 @@ fn holes(counted: &[Counted], range: TimeRange) -> Vec<TimeRange> {
     holes
 }
 
+/// The stretches of a range that were measured without a hole, in order. `counted` are the intervals that touch it, by
+/// their start.
+pub(super) fn stretches(counted: &[Counted], range: TimeRange) -> Vec<TimeRange> {
+    let mut since = range.since;
+    let mut stretches = Vec::new();
+    for hole in holes(counted, range) {
+        stretches.push(TimeRange { since, until: hole.since });
+        since = hole.until;
+    }
+    stretches.push(TimeRange { since, until: range.until });
+    stretches.retain(|stretch| stretch.since < stretch.until);
+    stretches
+}
+
 /// Does an interval belong to a range?
 pub(super) fn begins_in(counted: &Counted, range: TimeRange) -> bool {
     (range.since..range.until).contains(&counted.range.since)

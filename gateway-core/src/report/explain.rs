@@ -14,12 +14,16 @@ use super::amount::several;
 use super::table::{Style, clean};
 use super::text::{Look, line};
 use crate::application::Application;
-use crate::query::{DeviceInfo, FlowSum, NameMatch, TimeRange, ToldAnswer};
+use crate::query::{Counted, DeviceInfo, FlowSum, NameMatch, TimeRange, ToldAnswer};
 use crate::row::{Alias, Evidence, Marks, Network, OpenedBy, RowKind};
-use crate::units::{DomainName, Mac, Volume, WallTime};
+use crate::units::{DomainName, Mac, Volume};
 use core::cmp::Reverse;
 use core::net::IpAddr;
 use std::collections::BTreeMap;
+
+/// An answer is believed for a day (nanoseconds) at most, so that one from before counting began explains no more than
+/// that.
+pub const EARLIER_ANSWER_EXPLAINS_NS: u64 = 86_400_000_000_000;
 
 /// All that an explanation is made from, as the store answers it.
 #[derive(Clone, Debug)]
@@ -38,10 +42,10 @@ pub struct Input {
     pub answers: Vec<ToldAnswer>,
     /// CNAMEs.
     pub aliases: Vec<Alias>,
-    /// When counting began.
-    pub counted_since: WallTime,
-    /// How many samples were lost in the range.
-    pub lost_samples: u64,
+    /// The intervals that touch the range or the [`EARLIER_ANSWER_EXPLAINS_NS`] before it, by their start.
+    pub counted: Vec<Counted>,
+    /// How many questions and answers of the DNS were lost or not believed in the range.
+    pub lost_answers: u64,
 }
 
 /// The answer.

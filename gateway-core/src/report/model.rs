@@ -221,3 +221,8 @@ impl Report {
 
 /// Samples that were lost: names may be missing for them.
 pub const SAMPLE_LOSSES: [&str; 2] = ["names_dropped", "hellos_dropped"];
+
+/// Questions and answers of the DNS that were lost, forgotten for want of room, or not believed: an address may have
+/// been asked for in one of them.
+pub const ANSWER_LOSSES: [&str; 4] =
+    ["names_dropped", "names_evicted", "questions_evicted", "answers_unasked"];

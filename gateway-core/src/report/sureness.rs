@@ -199,7 +199,7 @@ pub(super) fn sure_part(out: &mut String, report: &Report, look: &Look<'_>) {
         ("DNS?    other names of the DNS were possible", has_rivals),
         ("(old)   the DNS answer was older than its TTL", stretched),
         ("several? without a name, because several were possible", undecided),
-        ("*       to addresses that no DNS answer had given before", uncovered),
+        ("*       to addresses in no DNS answer seen before", uncovered),
     ] {
         if volume.packets() > 0 {
             let share = percent(volume.bytes(), total);

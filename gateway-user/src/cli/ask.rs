@@ -61,7 +61,7 @@ pub struct FilterArgs {
     /// The protocol that was recognised: tls, quic, dns, doh, wireguard and so on.
     #[arg(long, value_name = "WORD", value_parser = parse_application)]
     application: Vec<Application>,
-    /// Only to addresses that no DNS answer had given the device before, as the report counts them.
+    /// Only to addresses in no DNS answer seen before (none given to the device), as the report counts them.
     #[arg(long)]
     uncovered: bool,
     /// The IP protocol: tcp, udp, icmp, or a number.

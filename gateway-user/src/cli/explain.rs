@@ -5,11 +5,12 @@ use super::ask::{Asked, DatabaseArg, DeviceArg, answer, limit};
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use gateway_core::application::Application;
-use gateway_core::query::Filter;
-use gateway_core::report::explain::{Input, Subject, explain, json, text};
-use gateway_core::report::model::SAMPLE_LOSSES;
+use gateway_core::query::{DeviceMatch, Filter, TimeRange};
+use gateway_core::report::explain::{EARLIER_ANSWER_EXPLAINS_NS, Input, Subject, explain, json, text};
+use gateway_core::report::model::ANSWER_LOSSES;
 use gateway_core::report::text::Look;
-use gateway_core::row::LedgerLine;
+use gateway_core::row::{Alias, LedgerLine};
+use gateway_core::units::WallTime;
 use std::io::Write;
 
 /// Tells in sentences why a flow has its name, what else it could have been, and what the DNS told.
@@ -77,16 +78,27 @@ fn read(asked: &Asked, subject: &Subject, filter: &Filter) -> anyhow::Result<Inp
     };
     // A name's rivals are told of its addresses, which the rows have to tell first: all answers are read then.
     let told = Filter { devices: filter.devices.clone(), peers: filter.peers.clone(), ..Filter::default() };
-    let lost = |line: &&LedgerLine| SAMPLE_LOSSES.contains(&line.counter.as_str());
+    let lost = |line: &&LedgerLine| ANSWER_LOSSES.contains(&line.counter.as_str());
+    let devices = reader.devices()?;
+    let is_of = |alias: &Alias, wanted: &DeviceMatch| {
+        devices.iter().any(|device| device.mac == alias.device && wanted.picks(device))
+    };
+    // What others were told is no answer to a question for one device.
+    let mut aliases = reader.aliases()?;
+    aliases.retain(|alias| {
+        filter.devices.is_empty() || filter.devices.iter().any(|wanted| is_of(alias, wanted))
+    });
+    let earlier = WallTime(range.since.0.saturating_sub_unsigned(EARLIER_ANSWER_EXPLAINS_NS));
+    let counted = reader.counted(TimeRange { since: earlier, until: range.until })?;
     Ok(Input {
         subject: subject.clone(),
         range: *range,
-        devices: reader.devices()?,
+        devices,
         flows: reader.flows(*range, filter)?,
         hiding: reader.flows(*range, &hiding)?,
         answers: reader.answers(&told)?,
-        aliases: reader.aliases()?,
-        counted_since: asked.extent.since,
-        lost_samples: reader.ledger(*range)?.iter().filter(lost).map(|line| line.packets).sum(),
+        aliases,
+        counted,
+        lost_answers: reader.ledger(*range)?.iter().filter(lost).map(|line| line.packets).sum(),
     })
 }

@@ -214,7 +214,7 @@ impl Shape {
             },
             name: key.name.as_ref().map(DomainName::to_string),
             evidence: key.evidence.word(),
-            marks: key.marks.words().collect(),
+            marks: shown_marks(key).words().collect(),
             application: key.application.word(),
             answer_secs: *oldest_answer_secs,
             asn: network.asn,

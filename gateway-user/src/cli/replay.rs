@@ -20,8 +20,9 @@ use gateway_core::query::{Filter, TimeRange};
 use gateway_core::report::{json::json, text::text};
 use gateway_core::units::Mac;
 use ipnetwork::IpNetwork;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Counts a capture as if it were live, and prints its report.
@@ -153,7 +154,8 @@ fn list(args: &Args, config: &Config, path: &Path, out: &mut dyn Write) -> anyho
     Ok(if lines == 0 { Outcome::Nothing } else { Outcome::Found })
 }
 
-/// Makes the file, but not out of a capture: whoever forgets that the option takes a path would lose one.
+/// Makes the file, for its owner alone (it tells who talked with whom), but not out of a capture: whoever forgets that
+/// the option takes a path would lose one.
 fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
     if path.is_file() && capture::open(path).is_ok() {
         bail!(
@@ -161,8 +163,13 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
             path.display()
         );
     }
-    let file =
-        File::create(path).with_context(|| format!("write the conversations to {}", path.display()))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("write the conversations to {}", path.display()))?;
     Ok(BufWriter::new(file))
 }
 

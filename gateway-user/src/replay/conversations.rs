@@ -13,7 +13,7 @@ use gateway_core::units::{DomainName, WallTime};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// How many conversations are held before those that were silent longest leave: some 100 MiB. A conversation that
+/// How many conversations are held before those that were silent longest leave: about 400 MB. A conversation that
 /// goes on after it has left is listed once more.
 pub const MAX_OPEN: usize = 1 << 18;
 /// How many names of one conversation are kept: connections that were used again for other sites, ports that were.

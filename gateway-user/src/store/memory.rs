@@ -16,6 +16,11 @@ use zerocopy::{FromBytes, IntoBytes};
 /// What captures are called where kernels have a boot id. What was told in one is no memory of this gateway's.
 const REPLAYED: &str = "replay:%";
 
+/// Is this a capture, and not a boot?
+pub(super) fn is_replayed(boot_id: &str) -> bool {
+    boot_id.starts_with(REPLAYED.trim_end_matches('%'))
+}
+
 /// Puts the conversations in the place of those of the last stop.
 pub(super) fn keep(
     tx: &Transaction<'_>,

@@ -232,7 +232,10 @@ fn append(
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let origin = origin_of(&tx, epoch)?;
     let Some(id) = enter(&tx, origin, epoch, interval)? else { return Ok(None) };
-    memory::forget_conversations(&tx)?;
+    // A capture that is counted into the gateway's database makes nothing old of what the daemon kept.
+    if !memory::is_replayed(&epoch.boot_id) {
+        memory::forget_conversations(&tx)?;
+    }
     if interval.is_clock_set {
         sightings::date_earlier(&tx, &epoch.boot_id, interval)?;
     }

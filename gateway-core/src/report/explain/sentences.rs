@@ -1,25 +1,25 @@
 //! The sentences of an explanation.
 
-use super::{Explanation, Input, Part, Subject, is_under, name_of};
+use super::{EARLIER_ANSWER_EXPLAINS_NS, Explanation, Input, Part, PartKey, Subject, is_under, name_of};
 use crate::application::Application;
-use crate::query::{FlowSum, NameMatch, ToldAnswer, protocol_word};
+use crate::query::{FlowSum, NameMatch, TimeRange, ToldAnswer, protocol_word};
 use crate::report::amount::{duration, several};
-use crate::report::sureness::{application_words, peers_words};
+use crate::report::coverage::stretches;
+use crate::report::sureness::{application_words, needs_no_name, peers_words};
 use crate::report::text::Look;
 use crate::row::{Evidence, Marks, Network, OpenedBy, RowKind};
-use crate::units::{DomainName, Volume};
+use crate::units::{DomainName, Volume, WallTime};
 use core::net::IpAddr;
+use gateway_common::protocol;
 use std::collections::{BTreeMap, BTreeSet};
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 /// Names or peers that a sentence lists; more are only counted.
 const MAX_LISTED: usize = 5;
-/// An answer is believed for a day at most, so that one from before counting began explains no more than that.
-const EARLIER_ANSWER_EXPLAINS_NS: u64 = 86_400 * NANOS_PER_SEC;
 
 /// Everything about one part: what was exchanged, why it has its name, what else it could have been.
 pub(super) fn of(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
-    let mut said = vec![exchanged(part, look)];
+    let mut said = vec![exchanged(part, input, look)];
     match part.key.kind {
         RowKind::Local => said.push("The peer is in the house, or is the gateway itself.".to_owned()),
         RowKind::Coarse => said.push(
@@ -43,7 +43,7 @@ pub(super) fn of(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
     said
 }
 
-fn exchanged(part: &Part, look: &Look<'_>) -> String {
+fn exchanged(part: &Part, input: &Input, look: &Look<'_>) -> String {
     let key = &part.key;
     let device = &part.device_name;
     let peers = match part.peers.as_slice() {
@@ -65,7 +65,8 @@ fn exchanged(part: &Part, look: &Look<'_>) -> String {
         Application::Unknown => String::new(),
         application => format!(", {}", application_words(application)),
     };
-    let times = if part.conversations == 0 {
+    // They are counted in every interval that they were alive in: of more than one, the sum is no number of them.
+    let times = if part.conversations == 0 || !is_of_one_interval(part, input) {
         String::new()
     } else {
         let count = usize::try_from(part.conversations).unwrap_or(usize::MAX);
@@ -79,6 +80,12 @@ fn exchanged(part: &Part, look: &Look<'_>) -> String {
         look.local(part.seen.since),
         look.local(part.seen.until)
     )
+}
+
+fn is_of_one_interval(part: &Part, input: &Input) -> bool {
+    let from = input.counted.partition_point(|counted| counted.range.since < part.seen.since);
+    let begun = input.counted.iter().skip(from).take_while(|counted| counted.range.since == part.seen.since);
+    begun.into_iter().any(|counted| counted.range.until == part.seen.until)
 }
 
 fn network_words(network: &Network) -> String {
@@ -237,50 +244,61 @@ fn why_it_said_nothing(application: Application, protocol: u8) -> String {
     }
 }
 
-/// Ways in which the device may have come by an address that no DNS answer gave it, those for which something speaks.
+/// Ways in which the device may have come by an address that no DNS answer gave it: those for which something speaks,
+/// then those that nothing here can tell. Nothing where no DNS answer is to be expected.
 fn where_else_it_asked(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
-    let mut said: Vec<_> = hiding_places(part, input, look);
-    let began = part.seen.since.0.saturating_sub(input.counted_since.0);
-    let counted_ns = u64::try_from(began).unwrap_or(0);
-    if counted_ns < EARLIER_ANSWER_EXPLAINS_NS {
-        let before = if counted_ns < NANOS_PER_SEC {
-            "in the same interval".to_owned()
-        } else {
-            format!("only {} before it", duration(counted_ns))
-        };
-        said.push(format!("Counting began {before}: the device may have asked earlier."));
+    let PartKey { application, protocol, .. } = part.key;
+    if needs_no_name(application) || matches!(protocol, protocol::ICMP | protocol::ICMPV6) {
+        return Vec::new();
     }
-    if input.lost_samples > 0 {
-        let lost = usize::try_from(input.lost_samples).unwrap_or(usize::MAX);
+    let mut said: Vec<_> = hiding_places(part, input, look);
+    if let Some(began) = counting_began(part, input) {
         said.push(format!(
-            "{} were lost in this range: the answer may be among them.",
-            several(lost, "sample")
+            "Counting began, or began again, at {}: the device may have asked before.",
+            look.local(began)
         ));
     }
-    let by_a_server = matches!(part.key.application, Application::Stun | Application::Dtls);
-    said.push(match (by_a_server, said.is_empty()) {
-        (true, _) => {
-            "The address of such a peer usually comes from another server, not from the DNS.".to_owned()
-        }
-        (false, true) => {
-            "Nothing else seen here explains it: the device knew the address without asking, as when it \
-                          is written into a program or came from another server."
-                .to_owned()
-        }
-        (false, false) => {
-            "If not, it knew the address without asking: written into a program, or from another server."
-                .to_owned()
-        }
-    });
+    if input.lost_answers > 0 {
+        let lost = usize::try_from(input.lost_answers).unwrap_or(usize::MAX);
+        let were = if lost == 1 { "question or answer was" } else { "questions or answers were" };
+        said.push(format!("{lost} {were} lost or not believed in this range: the answer may be among them."));
+    }
+    if matches!(application, Application::Stun | Application::Dtls) {
+        said.push(
+            "The address of such a peer usually comes from another server, not from the DNS.".to_owned(),
+        );
+    }
+    let it = if said.is_empty() { "It" } else { "Otherwise it" };
+    said.push(format!(
+        "{it} may have the address from a program, from another server, or from a resolver whose answers do not pass \
+         the gateway."
+    ));
     said
+}
+
+/// Where the unbroken measured stretch begins that holds the part's first sight; `None` if that is so long before it
+/// that no earlier answer explains anything.
+fn counting_began(part: &Part, input: &Input) -> Option<WallTime> {
+    let first = input.counted.first()?.range.since;
+    let until = part.seen.until;
+    let stretches = stretches(&input.counted, TimeRange { since: first, until });
+    let began =
+        stretches.iter().rev().map(|stretch| stretch.since).find(|since| *since <= part.seen.since)?;
+    let counted_ns = TimeRange { since: began, until: part.seen.since }.len_ns();
+    (counted_ns < EARLIER_ANSWER_EXPLAINS_NS).then_some(began)
 }
 
 /// The device's encrypted DNS and VPNs; not this conversation itself.
 fn hiding_places(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
     type Place<'a> = (Application, Option<&'a DomainName>);
     let mut places = BTreeMap::<Place<'_>, (Volume, BTreeSet<IpAddr>)>::new();
-    let is_another = |flow: &&FlowSum| !part.peers.iter().any(|(addr, _)| *addr == flow.key.peer);
-    for flow in input.hiding.iter().filter(|flow| flow.key.device == part.key.device).filter(is_another) {
+    // What began after the part had ended told it nothing.
+    let is_another = |flow: &&FlowSum| {
+        flow.key.device == part.key.device
+            && flow.first_at < part.seen.until
+            && !part.peers.iter().any(|(addr, _)| *addr == flow.key.peer)
+    };
+    for flow in input.hiding.iter().filter(is_another) {
         let place = (flow.key.application, flow.key.name.as_ref());
         let (volume, addrs) = places.entry(place).or_default();
         volume.add(flow.volume);
@@ -387,8 +405,8 @@ pub(super) fn remarks(explanation: &Explanation, input: &Input, look: &Look<'_>)
             }
             _ if is_under(&alias.alias, wanted) && !is_under(&alias.name, wanted) => {
                 said.insert(format!(
-                    "The DNS told {device} that {} is also {}: what goes there goes by that name.",
-                    alias.name, alias.alias
+                    "The DNS told {device} that {} is also {}: such traffic is listed under {}.",
+                    alias.name, alias.alias, alias.name
                 ));
             }
             _ => {}

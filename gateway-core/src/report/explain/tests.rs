@@ -2,7 +2,7 @@
 use super::*;
 use crate::report::table::Paint;
 use crate::row::RowKey;
-use crate::units::Country;
+use crate::units::{Country, WallTime};
 
 const REDMI: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const MINUTE: i64 = 60_000_000_000;
@@ -53,6 +53,13 @@ fn told(peer: &str, said: &str, minute: i64, chain: &[&str]) -> ToldAnswer {
     }
 }
 
+/// Minutes.
+fn interval(since: i64, until: i64) -> Counted {
+    let range = TimeRange { since: WallTime(since * MINUTE), until: WallTime(until * MINUTE) };
+    let boot_ns = (range.since.0.unsigned_abs(), range.until.0.unsigned_abs());
+    Counted { origin: 1, boot_ns, range, is_clock_set: true, row_bytes: 0 }
+}
+
 fn input(subject: &str, flows: Vec<FlowSum>, answers: Vec<ToldAnswer>) -> Input {
     Input {
         subject: subject.parse().unwrap(),
@@ -62,8 +69,8 @@ fn input(subject: &str, flows: Vec<FlowSum>, answers: Vec<ToldAnswer>) -> Input 
         hiding: Vec::new(),
         answers,
         aliases: Vec::new(),
-        counted_since: WallTime(0),
-        lost_samples: 0,
+        counted: vec![interval(0, 2 * 1440), interval(2 * 1440, 2 * 1440 + 5)],
+        lost_answers: 0,
     }
 }
 
@@ -153,16 +160,25 @@ fn no_name_has_the_reasons_that_something_speaks_for() {
     check(
         &plain,
         &format!(
-            "{HEAD}, TLS{TIMES}{silent}  Nothing else seen here explains it: the device knew the address without asking, \
-             as when it is written into a program or came from another server.\n"
+            "{HEAD}, TLS{TIMES}{silent}  It may have the address from a program, from another server, or from a resolver \
+             whose answers do not pass the gateway.\n"
         ),
     );
     let doh = row("8.8.8.8", Some(("dns.google", Evidence::TlsSni)), Marks::UNCOVERED, Application::Doh);
     let of_another = FlowSum { key: RowKey { device: Mac([2; 6]), ..doh.key.clone() }, ..doh.clone() };
+    let too_late = FlowSum {
+        first_at: flow.last_at,
+        ..row("198.51.100.9", None, Marks::UNCOVERED, Application::WireGuard)
+    };
     let input = Input {
-        hiding: vec![doh, of_another],
-        counted_since: WallTime(flow.first_at.0 - 3 * MINUTE),
-        lost_samples: 2,
+        hiding: vec![doh, of_another, too_late],
+        // Ten minutes were not measured, then three that were.
+        counted: vec![
+            interval(0, 2 * 1440 - 13),
+            interval(2 * 1440 - 3, 2 * 1440),
+            interval(2 * 1440, 2 * 1440 + 5),
+        ],
+        lost_answers: 2,
         ..plain
     };
     check(
@@ -170,11 +186,34 @@ fn no_name_has_the_reasons_that_something_speaks_for() {
         &format!(
             "{HEAD}, TLS{TIMES}{silent}  The device spoke DNS over HTTPS with dns.google (8.8.8.8) in this range \
              (93.3 kB): it may have asked there.\n  \
-             Counting began only 3 min before it: the device may have asked earlier.\n  \
-             2 samples were lost in this range: the answer may be among them.\n  \
-             If not, it knew the address without asking: written into a program, or from another server.\n"
+             Counting began, or began again, at 1970-01-02 23:57 +00:00: the device may have asked before.\n  \
+             2 questions or answers were lost or not believed in this range: the answer may be among them.\n  \
+             Otherwise it may have the address from a program, from another server, or from a resolver whose answers \
+             do not pass the gateway.\n"
         ),
     );
+}
+
+#[test]
+fn conversations_of_several_intervals_are_not_numbered() {
+    let flow = row("47.241.1.5", None, Marks::NONE, Application::Tls);
+    let one = input("47.241.1.5", vec![flow], Vec::new());
+    assert!(said(&one).contains("in 12 conversations"));
+    let halves = vec![interval(2 * 1440, 2 * 1440 + 3), interval(2 * 1440 + 3, 2 * 1440 + 5)];
+    let two = said(&Input { counted: halves, ..one });
+    assert!(two.contains("TLS, between"), "{two}");
+}
+
+#[test]
+fn what_needs_no_name_did_not_have_to_ask() {
+    for (application, protocol) in
+        [(Application::Ntp, 17), (Application::Unknown, 1), (Application::Unknown, 58)]
+    {
+        let mut flow = row("47.241.1.5", None, Marks::UNCOVERED, application);
+        flow.key.protocol = protocol;
+        let said = said(&input("47.241.1.5", vec![flow], Vec::new()));
+        assert!(!said.contains("may have the address"), "{said}");
+    }
 }
 
 #[test]
@@ -229,7 +268,7 @@ fn a_name_is_followed_to_its_addresses_and_aliases() {
              The DNS told Redmi 47.241.1.7 for a.example at 1970-01-03 00:02 +00:00 (TTL 60 s, by way of cdn.example); \
              no row here is of that.\n\
              The DNS told Redmi that a.example is also cdn.example.\n\
-             The DNS told Redmi that shop.example is also a.example: what goes there goes by that name.\n",
+             The DNS told Redmi that shop.example is also a.example: such traffic is listed under shop.example.\n",
             TIMES.replace("12", "24")
         ),
     );
