@@ -1,5 +1,6 @@
 //! Choices and pieces taken from the fuzzer's bytes; where they end, zeros follow.
 
+use super::samples;
 use gateway_common::{Direction, FlowFlags, FlowKey, SampleHeader, SampleKind, protocol};
 
 /// Reads choices from the front of the input.
@@ -71,50 +72,7 @@ pub(crate) fn sample(input: &mut Input<'_>, key: FlowKey, boot_ns: u64) -> (Samp
     let direction = if input.byte() & 1 == 0 { Direction::Up } else { Direction::Down };
     let seq = u32::from(input.short());
     let segment_len = if input.byte() < 32 { input.short() } else { 0 };
-    let payload = input.piece(4000);
-    let l4_len = if key.protocol == protocol::TCP { 20 } else { 8 };
-    let (device, peer) = (key.device_addr_low.to_ne_bytes(), key.peer_addr[3].to_ne_bytes());
-    let (source, destination) = if direction == Direction::Up { (device, peer) } else { (peer, device) };
-    let mut bytes = vec![0; 14];
-    let l3_len = if key.is_ipv6() { 40 } else { 20 };
-    let len = u16::try_from(l4_len + payload.len()).unwrap_or(u16::MAX);
-    if key.is_ipv6() {
-        bytes.extend([0x60, 0, 0, 0]);
-        bytes.extend(len.to_be_bytes());
-        bytes.extend([key.protocol, 64]);
-        for addr in [source, destination] {
-            bytes.extend([0x20, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-            bytes.extend(addr);
-        }
-    } else {
-        bytes.extend([0x45, 0]);
-        bytes.extend((len + 20).to_be_bytes());
-        bytes.extend([0, 0, 0, 0, 64, key.protocol, 0, 0]);
-        bytes.extend(source);
-        bytes.extend(destination);
-    }
-    bytes.extend([0; 4]);
-    if key.protocol == protocol::TCP {
-        bytes.extend(seq.to_be_bytes());
-        bytes.extend([0, 0, 0, 0, 0x50, 0x18, 0, 0, 0, 0, 0, 0]);
-    } else {
-        bytes.extend([0; 4]);
-    }
-    bytes.extend(payload);
-    let l4_offset = 14 + l3_len;
-    let header = SampleHeader {
-        boot_ns,
-        key,
-        wire_len: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-        ifindex: 1,
-        captured_len: u16::try_from(bytes.len()).unwrap_or(u16::MAX),
-        l3_offset: 14,
-        l4_offset,
-        payload_offset: l4_offset + u16::try_from(l4_len).unwrap_or(0),
-        kind,
-        direction: direction as u8,
-        segment_len,
-        reserved: [0; 4],
-    };
+    let (mut header, bytes) = samples::sample(kind, direction, key, boot_ns, seq, input.piece(4000));
+    header.segment_len = segment_len;
     (header, bytes)
 }

@@ -5,6 +5,8 @@
 
 mod input;
 mod readers;
+#[path = "../../gateway-core/src/decode/samples.rs"]
+mod samples;
 #[path = "../../gateway-core/src/wire/quic/samples.rs"]
 mod sealed;
 mod whole;

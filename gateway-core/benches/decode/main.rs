@@ -7,6 +7,8 @@
 mod messages;
 #[path = "../../src/wire/quic/samples.rs"]
 mod quic;
+#[path = "../../src/decode/samples.rs"]
+mod samples;
 
 use gateway_common::{Direction, FlowFlags, FlowKey, SampleHeader, SampleKind, StatBlock, protocol};
 use gateway_core::drained::{Drained, DrainedFlow};
@@ -248,38 +250,7 @@ fn key(n: u32, peer: [u8; 4], device_port: u16, peer_port: u16, protocol: u8) ->
     }
 }
 
-/// Ethernet, IPv4, UDP or TCP, payload.
+/// A sample, all of one moment.
 fn sample(kind: SampleKind, direction: Direction, key: FlowKey, seq: u32, payload: &[u8]) -> Sample {
-    let l4_len: u16 = if key.protocol == protocol::TCP { 20 } else { 8 };
-    let total = 20 + l4_len + u16::try_from(payload.len()).expect("short");
-    let mut bytes = vec![0; 12];
-    bytes.extend([0x08, 0x00, 0x45, 0x00]);
-    bytes.extend(total.to_be_bytes());
-    bytes.extend([0, 0, 0x40, 0, 64, key.protocol, 0, 0]);
-    bytes.extend([192, 168, 1, 23, 192, 168, 1, 1]);
-    bytes.extend(key.device_port().to_be_bytes());
-    bytes.extend(key.peer_port().to_be_bytes());
-    if key.protocol == protocol::TCP {
-        bytes.extend(seq.to_be_bytes());
-        bytes.extend([0, 0, 0, 0, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0]);
-    } else {
-        bytes.extend((total - 20).to_be_bytes());
-        bytes.extend([0, 0]);
-    }
-    bytes.extend(payload);
-    let header = SampleHeader {
-        boot_ns: SECOND,
-        key,
-        wire_len: u32::try_from(bytes.len()).expect("short"),
-        ifindex: 2,
-        captured_len: u16::try_from(bytes.len()).expect("short"),
-        l3_offset: 14,
-        l4_offset: 34,
-        payload_offset: 34 + l4_len,
-        kind,
-        direction: direction as u8,
-        segment_len: 0,
-        reserved: [0; 4],
-    };
-    (header, bytes)
+    samples::sample(kind, direction, key, SECOND, seq, payload)
 }

@@ -129,4 +129,6 @@ fn decode_opening<'a>(
 }
 
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 pub(crate) mod tests;

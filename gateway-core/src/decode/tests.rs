@@ -12,6 +12,8 @@ use core::net::{IpAddr, Ipv6Addr};
 use gateway_common::{FlowFlags, MacAddr, protocol};
 use proptest::prelude::*;
 
+pub(crate) use super::samples::sample;
+
 pub(crate) const PHONE: MacAddr = [0x7c, 0x03, 0xab, 0x11, 0x22, 0x33];
 
 /// The prefixes of the house.
@@ -32,50 +34,6 @@ pub(crate) fn key(mac: MacAddr, peer: [u8; 4], device_port: u16, peer_port: u16,
         protocol,
         flags: FlowFlags::VALID,
     }
-}
-
-/// A sample as the kernel makes it: Ethernet, IPv4, UDP or TCP, payload, padding to 60 bytes.
-pub(crate) fn sample(
-    kind: SampleKind,
-    direction: Direction,
-    key: FlowKey,
-    boot_ns: u64,
-    seq: u32,
-    payload: &[u8],
-) -> (SampleHeader, Vec<u8>) {
-    let l4_len: u16 = if key.protocol == protocol::TCP { 20 } else { 8 };
-    let total = 20 + l4_len + u16::try_from(payload.len()).expect("short");
-    let mut bytes = vec![0; 12];
-    bytes.extend([0x08, 0x00, 0x45, 0x00]);
-    bytes.extend(total.to_be_bytes());
-    bytes.extend([0, 0, 0x40, 0, 64, key.protocol, 0, 0]);
-    bytes.extend([192, 168, 1, 23, 192, 168, 1, 1]);
-    bytes.extend(key.device_port().to_be_bytes());
-    bytes.extend(key.peer_port().to_be_bytes());
-    if key.protocol == protocol::TCP {
-        bytes.extend(seq.to_be_bytes());
-        bytes.extend([0, 0, 0, 0, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0]);
-    } else {
-        bytes.extend((total - 20).to_be_bytes());
-        bytes.extend([0, 0]);
-    }
-    bytes.extend(payload);
-    bytes.resize(bytes.len().max(60), 0);
-    let header = SampleHeader {
-        boot_ns,
-        key,
-        wire_len: u32::try_from(bytes.len()).expect("short"),
-        ifindex: 2,
-        captured_len: u16::try_from(bytes.len()).expect("short"),
-        l3_offset: 14,
-        l4_offset: 34,
-        payload_offset: 34 + l4_len,
-        kind,
-        direction: direction as u8,
-        segment_len: 0,
-        reserved: [0; 4],
-    };
-    (header, bytes)
 }
 
 fn all_samples() -> Vec<(SampleHeader, Vec<u8>)> {
