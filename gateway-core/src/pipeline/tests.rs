@@ -1,4 +1,5 @@
 mod dns;
+mod said;
 
 use super::*;
 use crate::decode::tests::{PHONE, key, sample};
@@ -416,7 +417,7 @@ fn a_late_datagram_names_what_was_counted_just_before_and_nothing_else() {
         drain(&mut pipeline, 1, vec![flow(quic, 0, 118)]);
         let name = DomainName::parse("late.example");
         let (evidence, application, at) = (Evidence::QuicSni, Application::Quic, BootTime(secs * SECOND));
-        let said = Said { name, evidence, is_outer: false, application, at };
+        let said = Said { name, evidence, ..Said::nobody(application, at) };
         assert_eq!(pipeline.enter_said(quic, Some(said)), Ok(()));
         let batch = drain(&mut pipeline, 2, vec![flow(quic, 0, 121)]);
         assert_eq!(batch.late_names.len(), expected, "{secs}");

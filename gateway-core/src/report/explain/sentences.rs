@@ -96,23 +96,32 @@ fn network_words(network: &Network) -> String {
 }
 
 fn named_by_itself(part: &Part, name: &DomainName, evidence: Evidence) -> Vec<String> {
-    let where_it_said = match (evidence, part.key.application) {
-        (Evidence::HttpHost, Application::HttpProxy) => {
-            return vec![format!(
-                "It asked an HTTP proxy for {name} (CONNECT, RFC 9110 section 9.3.6): the address is the proxy's, and \
-                 the name is of what lies behind it."
-            )];
+    let how = match (evidence, part.key.application) {
+        (Evidence::HttpHost, Application::HttpProxy) => format!(
+            "It asked an HTTP proxy for {name} (CONNECT, RFC 9110 section 9.3.6): the address is the proxy's, and the \
+             name is of what lies behind it."
+        ),
+        (Evidence::HttpHost, _) => {
+            format!("It named the server itself: {name}, in plain HTTP (Host, RFC 9110 section 7.2).")
         }
-        (Evidence::HttpHost, _) => "in plain HTTP (Host, RFC 9110 section 7.2)",
-        (Evidence::QuicSni, _) => "in the ClientHello of a QUIC Initial (RFC 9001; RFC 6066 section 3)",
-        _ => "in the TLS ClientHello (RFC 6066 section 3)",
+        (Evidence::QuicSni, _) => format!(
+            "It named the server itself: {name}, in the ClientHello of a QUIC Initial (RFC 9001; RFC 6066 section 3)."
+        ),
+        _ => format!("It named the server itself: {name}, in the TLS ClientHello (RFC 6066 section 3)."),
     };
-    let mut said = vec![format!("It named the server itself: {name}, {where_it_said}.")];
+    let mut said = vec![how];
     if part.key.marks.has(Marks::OUTER_NAME) {
         said.push(
             "The hello carried an encrypted one as well (ECH, RFC 9849), or noise that looks like it. If it was real, \
              this is an outer name: it belongs to whoever hosts the site, and the site's own name is hidden from \
              everyone on the way."
+                .to_owned(),
+        );
+    }
+    if part.key.marks.has(Marks::HAS_RIVALS) {
+        said.push(
+            "In the same conversation it named another host as well: the last one is shown, with the bytes of all of \
+             them."
                 .to_owned(),
         );
     }
