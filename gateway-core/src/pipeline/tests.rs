@@ -1,15 +1,18 @@
 mod dns;
 mod said;
 
+use super::rows::volume_of;
 use super::*;
+use crate::application::Application;
 use crate::decode::tests::{PHONE, key, sample};
 use crate::enrich::NoNetworks;
-use crate::units::{DomainName, WallTime};
+use crate::row::{EpochId, Evidence, Interval, Marks, OpenedBy, Said};
+use crate::units::{DomainName, Mac, WallTime};
 use crate::wire::dns::samples::ANSWER;
 use crate::wire::tls::samples::{openssl, post_quantum};
 use crate::wire::unhex;
 use core::cell::RefCell;
-use gateway_common::{Direction, FlowFlags, KernelStat, MacAddr, SampleKind, StatBlock};
+use gateway_common::{Direction, FlowFlags, FlowState, KernelStat, MacAddr, SampleKind, StatBlock, protocol};
 
 const LAPTOP: MacAddr = [0x3c, 0x22, 0xfb, 1, 2, 3];
 const SERVER: [u8; 4] = [47, 241, 10, 5];
