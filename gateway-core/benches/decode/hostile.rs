@@ -14,7 +14,10 @@ const ROUNDS: usize = 20;
 const PIECES: usize = 48;
 const LONGEST: usize = 17 * 1024;
 
-const KINDS: [(&str, fn(u32) -> Vec<Sample>); 13] = [
+/// Makes the samples of one conversation.
+type Make = fn(u32) -> Vec<Sample>;
+
+const KINDS: [(&str, Make); 13] = [
     ("random bytes, TCP", random_tcp),
     ("random bytes, one by one", random_bytes),
     ("hello, one by one, backwards", hello_backwards),
