@@ -57,7 +57,9 @@ impl NameTables {
         }
         let hosted = self.suffixes.private_suffix_above(name);
         match (rule, hosted) {
-            (Some((ownership, labels)), Some(suffix)) if labels > suffix.split('.').count() => {
+            (Some((ownership, labels)), Some(suffix))
+                if is_about_owner(&ownership, labels, suffix.split('.').count()) =>
+            {
                 Standing::Owned(ownership)
             }
             (rule, Some(suffix)) => {
@@ -107,6 +109,12 @@ impl NameTables {
         let lists: usize = self.lists.iter().map(NameList::memory_bytes).sum();
         self.owners.memory_bytes() + self.suffixes.memory_bytes() + lists
     }
+}
+
+/// Is a rule about the owner of a name below a company's suffix? If it is longer than the suffix; if it is the suffix,
+/// where a source says that nobody else has names there.
+fn is_about_owner(ownership: &Ownership<'_>, rule_labels: usize, suffix_labels: usize) -> bool {
+    rule_labels > suffix_labels || (rule_labels == suffix_labels && !ownership.has_customers)
 }
 
 #[cfg(test)]

@@ -203,6 +203,7 @@ impl NameList {
             rule,
             source,
             list: Some(&source.title),
+            has_customers: false,
             owners: &self.owners,
             sources: &self.sources,
         })

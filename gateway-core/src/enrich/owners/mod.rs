@@ -51,6 +51,7 @@ pub(crate) struct Claim {
     pub(crate) owner: u16,
     pub(crate) purpose: Purpose,
     pub(crate) source: u16,
+    pub(crate) has_customers: bool,
 }
 
 /// Whose a name is, and who says so.
@@ -66,6 +67,8 @@ pub struct Ownership<'t> {
     pub source: &'t Source,
     /// The user's list that says so; `None` for the curated table.
     pub list: Option<&'t str>,
+    /// Are names below a rule that is a public suffix the customers'?
+    pub(crate) has_customers: bool,
     pub(crate) owners: &'t [Owner],
     pub(crate) sources: &'t [Source],
 }
@@ -110,6 +113,8 @@ pub struct RuleParts {
     pub purpose: Purpose,
     /// Place of the source.
     pub source: usize,
+    /// Of names that are public suffixes: are the names below them the customers'? Elsewhere without meaning.
+    pub has_customers: bool,
     /// Names that cover themselves and all below.
     pub names: Vec<DomainName>,
 }
@@ -164,12 +169,13 @@ impl OwnerTable {
         }
         let mut claims: Vec<Claim> = Vec::with_capacity(rules.len());
         let mut names = NameIndexBuilder::<2>::default();
-        for RuleParts { owner, purpose, source, names: covered } in rules {
+        for RuleParts { owner, purpose, source, has_customers, names: covered } in rules {
             let at = u16::try_from(claims.len()).map_err(|_| TableError::TooLarge)?;
             claims.push(Claim {
                 owner: place(owner, owner_count, "rule's owner")?,
                 purpose,
                 source: place(source, source_count, "rule's source")?,
+                has_customers,
             });
             for name in covered {
                 names.push(name.as_str(), at.to_le_bytes()).ok_or(TableError::TooLarge)?;
@@ -200,6 +206,7 @@ impl OwnerTable {
             rule,
             source: self.sources.get(usize::from(claim.source))?,
             list: None,
+            has_customers: claim.has_customers,
             owners: &self.owners,
             sources: &self.sources,
         })

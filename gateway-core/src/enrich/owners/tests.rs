@@ -23,6 +23,7 @@ pub(in crate::enrich) fn parts() -> OwnerParts {
         owner,
         purpose,
         source,
+        has_customers: true,
         names: names.iter().map(|name| DomainName::parse(name).unwrap()).collect(),
     };
     OwnerParts {

@@ -22,6 +22,7 @@ fn table(day: u32) -> Vec<u8> {
             owner: 0,
             purpose: Purpose::Push,
             source: 0,
+            has_customers: true,
             names: vec![name("newer.example.com")],
         }],
     };
