@@ -2,6 +2,7 @@
 //! Imports rows and units only; tables come in as bytes, behind [`Networks`] or as a part of the program, never as
 //! files.
 
+pub mod rdap;
 pub mod resolvers;
 pub mod table;
 
