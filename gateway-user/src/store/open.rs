@@ -14,6 +14,7 @@ const APPLICATION_ID: i32 = 0x5445_4c4c;
 pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
     include_str!("migrations/0005.sql"),
 ];
 

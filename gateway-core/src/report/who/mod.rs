@@ -7,8 +7,8 @@ mod text;
 
 pub use json::json;
 pub use model::{
-    Dates, DayLine, DeviceLine, Dossier, Listed, NameFacts, NameLine, NetworkLine, NobodyIsCalled, Owned, Registered,
-    Source, Subject,
+    Dates, DayLine, DeviceLine, Dossier, Listed, NameFacts, NameLine, NetworkLine, NobodyIsCalled, Owned,
+    Registered, Source, Subject,
 };
 pub use text::{owned_words, text};
 
@@ -40,7 +40,8 @@ pub fn subject_of(
     if let Ok(addr) = bare.parse() {
         return Ok(Subject::Address(addr));
     }
-    let number = text.get(..2).filter(|as_| as_.eq_ignore_ascii_case("as")).and_then(|_| text.get(2..)?.parse().ok());
+    let number =
+        text.get(..2).filter(|as_| as_.eq_ignore_ascii_case("as")).and_then(|_| text.get(2..)?.parse().ok());
     if let Some(asn) = number {
         return Ok(Subject::System(asn));
     }
@@ -95,7 +96,8 @@ pub struct Input<'a> {
 /// Makes the dossier.
 #[must_use]
 pub fn dossier(input: Input<'_>) -> Dossier {
-    let Input { subject, flows, all, days, devices, facts_of, network_of, remarks, registered, dates } = input;
+    let Input { subject, flows, all, days, devices, facts_of, network_of, remarks, registered, dates } =
+        input;
     let is_wanted = |flow: &&FlowSum| {
         let is_routed = matches!(flow.key.kind, RowKind::Flow | RowKind::LaterFragments);
         let is_owned = match &subject {
@@ -205,10 +207,11 @@ fn networks_of(flows: &[&FlowSum]) -> Vec<NetworkLine> {
 fn countries_of(flows: &[&FlowSum]) -> Vec<(Option<Country>, bool, Volume)> {
     let mut sums = BTreeMap::<(Option<Country>, bool), Volume>::new();
     for flow in flows {
-        let is_doubtful = false;
+        let is_doubtful = flow.network.marks.country_is_doubtful();
         sums.entry((flow.network.country, is_doubtful)).or_default().add(flow.volume);
     }
-    let mut lines: Vec<_> = sums.into_iter().map(|((country, doubt), volume)| (country, doubt, volume)).collect();
+    let mut lines: Vec<_> =
+        sums.into_iter().map(|((country, doubt), volume)| (country, doubt, volume)).collect();
     lines.sort_by_key(|(_, _, volume)| most_sent(*volume));
     lines
 }

@@ -207,6 +207,10 @@ impl Dossier {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let knows_name = self.facts.as_ref().is_some_and(|f| f.owned.is_some() || !f.listed.is_empty());
-        !(self.has_contact() || knows_name || self.network.is_some() || self.registered.is_some() || !self.remarks.is_empty())
+        !(self.has_contact()
+            || knows_name
+            || self.network.is_some()
+            || self.registered.is_some()
+            || !self.remarks.is_empty())
     }
 }

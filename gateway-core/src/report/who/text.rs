@@ -5,7 +5,7 @@ use crate::report::amount::{percent, several};
 use crate::report::table::{Align, Style, Table, clean};
 use crate::report::text::{Look, line, title};
 use crate::row::Network;
-use crate::units::Volume;
+use crate::units::{Country, Volume};
 
 /// Puts a dossier in writing; each list is cut to `limit` lines.
 #[must_use]
@@ -28,7 +28,8 @@ pub fn text(dossier: &Dossier, limit: usize, look: &Look<'_>) -> String {
     }
     days_part(&mut out, dossier, limit, look);
     if !dossier.sisters.is_empty() {
-        let owner = dossier.facts.as_ref().and_then(|f| f.owned.as_ref()).map_or("the owner", |o| o.owner.as_str());
+        let owner =
+            dossier.facts.as_ref().and_then(|f| f.owned.as_ref()).map_or("the owner", |o| o.owner.as_str());
         title(&mut out, &format!("Other names of {} that were contacted", clean(owner)), look);
         name_table(&mut out, &dossier.sisters, limit, look);
     }
@@ -56,12 +57,15 @@ fn head(out: &mut String, dossier: &Dossier, look: &Look<'_>) {
     }
     if let Subject::Address(_) = subject {
         let (network, country) = match network {
-            Some(known) => (network_words(known), known.country.map(|c| c.to_string())),
-            None => (None, None),
+            Some(known) => {
+                (network_words(known), country_words(known.country, known.marks.country_is_doubtful()))
+            }
+            None => (None, "unknown".to_owned()),
         };
-        let as_of = if dates.networks.is_empty() { String::new() } else { format!(" (table of {})", dates.networks) };
+        let as_of =
+            if dates.networks.is_empty() { String::new() } else { format!(" (table of {})", dates.networks) };
         said("network", &format!("{}{as_of}", network.as_deref().unwrap_or("unknown")));
-        said("country", &format!("{}{as_of}", country.as_deref().unwrap_or("unknown")));
+        said("country", &format!("{country}{as_of}"));
     }
 }
 
@@ -71,7 +75,11 @@ fn owner_lines(facts: &NameFacts, dates: &Dates, said: &mut dyn FnMut(&str, &str
             said("owner", &owned_words(owned));
             said("purpose", owned.purpose);
             said("by the rule", &owned.rule);
-            let place = if owned.source.place.is_empty() { String::new() } else { format!(", {}", owned.source.place) };
+            let place = if owned.source.place.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", owned.source.place)
+            };
             said("source", &format!("{}{place} (read {})", owned.source.title, owned.source.read_on));
         }
         None if dates.owners.is_empty() => said("owner", "unknown: this build has no table of owners"),
@@ -96,7 +104,10 @@ fn registered_lines(
         return;
     };
     let Some(Registered { domain, server, asked_at, registration }) = registered else {
-        said("registrant", &format!("not asked; --rdap asks the registry of {domain}, which then knows of your interest"));
+        said(
+            "registrant",
+            &format!("not asked; --rdap asks the registry of {domain}, which then knows of your interest"),
+        );
         return;
     };
     if server.is_empty() {
@@ -125,10 +136,24 @@ fn registered_lines(
     said("source", &format!("RDAP answer of {server}, asked {}", look.local(*asked_at)));
 }
 
-/// `AS45102 Alibaba (US) Technology Co., Ltd.`
+/// `AS45102 Alibaba (US) Technology Co., Ltd., registered in CN (cloud)`.
 fn network_words(network: &Network) -> Option<String> {
-    let parts: Vec<_> = network.asn.map(|n| format!("AS{n}")).into_iter().chain(network.organisation.clone()).collect();
-    (!parts.is_empty()).then(|| parts.join(" "))
+    let parts: Vec<_> =
+        network.asn.map(|n| format!("AS{n}")).into_iter().chain(network.organisation.clone()).collect();
+    let registered =
+        network.registered.map(|country| format!(", registered in {country}")).unwrap_or_default();
+    let marks: Vec<_> = network.marks.words().collect();
+    let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
+    (!parts.is_empty()).then(|| format!("{}{registered}{marks}", parts.join(" ")))
+}
+
+/// `SG`, `AU, or anywhere: anycast`.
+fn country_words(country: Option<Country>, is_doubtful: bool) -> String {
+    match (country, is_doubtful) {
+        (None, _) => "unknown".to_owned(),
+        (Some(country), false) => country.to_string(),
+        (Some(country), true) => format!("{country}, or anywhere: anycast"),
+    }
 }
 
 fn total(dossier: &Dossier) -> Volume {
@@ -197,7 +222,8 @@ fn short_owner(owned: &Owned) -> String {
 
 fn networks_part(out: &mut String, dossier: &Dossier, limit: usize, look: &Look<'_>) {
     let Dossier { networks, dates, .. } = dossier;
-    let as_of = if dates.networks.is_empty() { String::new() } else { format!(" (as of {})", dates.networks) };
+    let as_of =
+        if dates.networks.is_empty() { String::new() } else { format!(" (as of {})", dates.networks) };
     title(out, &format!("Networks its addresses are in{as_of}"), look);
     let right = Align::Right;
     let mut table = Table::new(&[
@@ -225,15 +251,11 @@ fn networks_part(out: &mut String, dossier: &Dossier, limit: usize, look: &Look<
 fn countries_part(out: &mut String, dossier: &Dossier, limit: usize, look: &Look<'_>) {
     title(out, "Countries its addresses are in", look);
     let right = Align::Right;
-    let mut table = Table::new(&[("country", Align::Left), ("up", right), ("down", right), ("of upload", right)]);
+    let mut table =
+        Table::new(&[("country", Align::Left), ("up", right), ("down", right), ("of upload", right)]);
     let whole = total(dossier);
     for (country, is_doubtful, volume) in dossier.countries.iter().take(limit) {
-        let said = match (country, is_doubtful) {
-            (None, _) => "unknown".to_owned(),
-            (Some(country), false) => country.to_string(),
-            (Some(country), true) => format!("{country}, or anywhere: anycast"),
-        };
-        let mut cells = vec![said];
+        let mut cells = vec![country_words(*country, *is_doubtful)];
         cells.extend(volume_cells(*volume, whole, look));
         table.push(cells);
     }

@@ -1,0 +1,2 @@
+#![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
+use super::*;
