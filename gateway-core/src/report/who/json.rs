@@ -49,6 +49,7 @@ struct JsonOwned<'a> {
     owned_by: &'a [String],
     purpose: &'static str,
     rule: &'a str,
+    list: Option<&'a str>,
     source: JsonSource<'a>,
 }
 
@@ -64,6 +65,7 @@ struct JsonListed<'a> {
     list: &'a str,
     date: &'a str,
     rule: &'a str,
+    said: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -198,20 +200,26 @@ fn facts_shape(facts: &NameFacts) -> JsonFacts<'_> {
         registrable: registrable.as_ref().map(DomainName::as_str),
         hosted_under: hosted_under.as_deref(),
         owner: owned.as_ref().map(owned_shape),
-        listed_by: listed.iter().map(|Listed { list, date, rule }| JsonListed { list, date, rule }).collect(),
+        listed_by: listed.iter().map(listed_shape).collect(),
     }
 }
 
+fn listed_shape(listed: &Listed) -> JsonListed<'_> {
+    let Listed { list, date, rule, said } = listed;
+    JsonListed { list, date, rule, said: (!said.is_empty()).then_some(said.as_str()) }
+}
+
 fn owned_shape(owned: &Owned) -> JsonOwned<'_> {
-    let Owned { owner, country, seat, parents, purpose, rule, source } = owned;
+    let Owned { owner, country, seat, parents, purpose, rule, list, source } = owned;
     let Source { title, place, read_on } = source;
     JsonOwned {
         name: owner,
         country: code(*country),
         seat: seat.as_deref(),
         owned_by: parents,
-        purpose,
+        purpose: purpose.word(),
         rule,
+        list: list.as_deref(),
         source: JsonSource { title, place, read_on },
     }
 }

@@ -1,6 +1,7 @@
 //! The dossier: who is behind a name, an address, a network, an owner or a device. Whose name it is, whose network,
 //! which country and which device stay columns of their own, each with its source and date, because they differ.
 
+mod facts;
 mod json;
 mod model;
 mod text;

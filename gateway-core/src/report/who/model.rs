@@ -1,5 +1,6 @@
 //! What a dossier says, before it is put in writing. Every list is in the order it is to be printed.
 
+use crate::enrich::owners::Purpose;
 use crate::enrich::rdap::Registration;
 use crate::row::Network;
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
@@ -52,10 +53,12 @@ pub struct Owned {
     pub seat: Option<String>,
     /// Companies that own the owner, the next one first.
     pub parents: Vec<String>,
-    /// What the name is for, in a word.
-    pub purpose: &'static str,
+    /// What the name is for.
+    pub purpose: Purpose,
     /// The rule: it covers itself and all below.
     pub rule: String,
+    /// The user's list whose rule it is; `None` for the curated table.
+    pub list: Option<String>,
     /// What proves the rule.
     pub source: Source,
 }
@@ -80,6 +83,8 @@ pub struct Listed {
     pub date: String,
     /// The entry.
     pub rule: String,
+    /// What else the list says: owner, purpose, its own word for it; empty if nothing.
+    pub said: String,
 }
 
 /// What the tables know of a name.
@@ -89,7 +94,8 @@ pub struct NameFacts {
     pub registrable: Option<DomainName>,
     /// Whose it is, if a rule says so.
     pub owned: Option<Owned>,
-    /// The service under whose name customers put theirs, if it is such a one: `github.io`.
+    /// The platform's suffix under which its customers have names, `github.io` say, if it is a customer's name; whose
+    /// platform it is follows in brackets where that is known.
     pub hosted_under: Option<String>,
     /// The user's lists that have it.
     pub listed: Vec<Listed>,

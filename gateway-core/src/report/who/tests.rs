@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
 use super::*;
 use crate::application::Application;
+use crate::enrich::owners::Purpose;
 use crate::enrich::rdap::Registration;
 use crate::report::table::Paint;
 use crate::report::text::Look;
@@ -65,6 +66,7 @@ fn facts(host: &DomainName) -> NameFacts {
         parents: Vec::new(),
         purpose,
         rule: rule.to_owned(),
+        list: None,
         source: Source {
             title: "A page".into(),
             place: "https://page.example/".into(),
@@ -78,13 +80,13 @@ fn facts(host: &DomainName) -> NameFacts {
         registrable: DomainName::parse(&registrable).filter(|d| d.as_str().contains('.')),
         owned: match text {
             _ if text.ends_with("stats.maker.example") => {
-                Some(owned("Maker", "CN", Some("Beijing"), "telemetry", "stats.maker.example"))
+                Some(owned("Maker", "CN", Some("Beijing"), Purpose::Telemetry, "stats.maker.example"))
             }
             _ if text.ends_with("maker.example") => {
-                Some(owned("Maker", "CN", Some("Beijing"), "service", "maker.example"))
+                Some(owned("Maker", "CN", Some("Beijing"), Purpose::Service, "maker.example"))
             }
             _ if text.ends_with("other.example") => {
-                Some(owned("Other", "US", None, "advertising", "other.example"))
+                Some(owned("Other", "US", None, Purpose::Advertising, "other.example"))
             }
             _ => None,
         },

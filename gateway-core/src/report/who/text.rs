@@ -73,8 +73,9 @@ fn owner_lines(facts: &NameFacts, dates: &Dates, said: &mut dyn FnMut(&str, &str
     match &facts.owned {
         Some(owned) => {
             said("owner", &owned_words(owned));
-            said("purpose", owned.purpose);
-            said("by the rule", &owned.rule);
+            said("purpose", owned.purpose.label());
+            let of_list = owned.list.as_ref().map(|list| format!(" of your list {list}")).unwrap_or_default();
+            said("by the rule", &format!("{}{of_list}", owned.rule));
             let place = if owned.source.place.is_empty() {
                 String::new()
             } else {
@@ -86,10 +87,11 @@ fn owner_lines(facts: &NameFacts, dates: &Dates, said: &mut dyn FnMut(&str, &str
         None => said("owner", &format!("unknown: no rule covers it (table of {})", dates.owners)),
     }
     if let Some(service) = &facts.hosted_under {
-        said("hosted", &format!("under {service}, where customers put names of their own"));
+        said("hosted", &format!("under {service}, where customers have names of their own"));
     }
     for listed in &facts.listed {
-        said("listed by", &format!("{} of {}, entry {}", listed.list, listed.date, listed.rule));
+        let more = if listed.said.is_empty() { String::new() } else { format!(": {}", listed.said) };
+        said("listed by", &format!("{} of {}, entry {}{more}", listed.list, listed.date, listed.rule));
     }
 }
 
@@ -206,7 +208,7 @@ fn name_table(out: &mut String, names: &[NameLine], limit: usize, look: &Look<'_
         let mut cells = vec![
             name.as_ref().map_or_else(|| "(no name)".to_owned(), ToString::to_string),
             facts.owned.as_ref().map_or_else(|| "-".to_owned(), short_owner),
-            facts.owned.as_ref().map_or("-", |o| o.purpose).to_owned(),
+            facts.owned.as_ref().map_or("-", |o| o.purpose.label()).to_owned(),
         ];
         cells.extend(volume_cells(*volume, whole, look));
         table.push(cells);
