@@ -38,7 +38,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], line_of: impl Fn(&'a str) -> Line<'a>, g
             Line::Names(names) => {
                 let mut is_bad = false;
                 for (name, covers) in names {
-                    match DomainName::parse(name).filter(|name| is_of_the_world(name)) {
+                    match DomainName::parse(name).filter(is_of_the_world) {
                         Some(name) => gathered.name(&name, covers, 0),
                         None if is_own(name) => gathered.counts.ignored += 1,
                         None => is_bad = true,

@@ -153,6 +153,22 @@ impl SuffixTable {
         &self.source
     }
 
+    /// Every rule, ordered by name.
+    #[must_use]
+    pub fn rules(&self) -> Vec<SuffixRule> {
+        const KINDS: [RuleKind; 3] = [RuleKind::Exact, RuleKind::Wildcard, RuleKind::Exception];
+        let mut rules = Vec::new();
+        for (name, [bits]) in self.rules.iter() {
+            for section in [Section::Icann, Section::Private] {
+                for kind in KINDS.into_iter().filter(|kind| bits & SuffixRule::bit(*kind, section) != 0) {
+                    rules.extend(DomainName::parse(name).map(|name| SuffixRule { name, kind, section }));
+                }
+            }
+        }
+        rules.sort();
+        rules
+    }
+
     /// How many names have a rule.
     #[must_use]
     pub fn rule_count(&self) -> usize {
