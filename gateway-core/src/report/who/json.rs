@@ -34,7 +34,7 @@ struct JsonDates<'a> {
 }
 
 #[derive(Serialize)]
-struct JsonFacts<'a> {
+pub(in crate::report) struct JsonFacts<'a> {
     registrable: Option<&'a str>,
     hosted_under: Option<&'a str>,
     owner: Option<JsonOwned<'a>>,
@@ -194,7 +194,7 @@ fn code(country: Option<Country>) -> Option<String> {
     country.map(|country| country.to_string())
 }
 
-fn facts_shape(facts: &NameFacts) -> JsonFacts<'_> {
+pub(in crate::report) fn facts_shape(facts: &NameFacts) -> JsonFacts<'_> {
     let NameFacts { registrable, owned, hosted_under, listed } = facts;
     JsonFacts {
         registrable: registrable.as_ref().map(DomainName::as_str),

@@ -7,6 +7,7 @@ mod model;
 mod text;
 
 pub use json::json;
+pub(super) use json::{JsonFacts, facts_shape};
 pub use model::{
     Dates, DayLine, DeviceLine, Dossier, Listed, NameFacts, NameLine, NetworkLine, NobodyIsCalled, Owned,
     Registered, Source, Subject,
