@@ -1,7 +1,9 @@
 //! The embedded table of public suffixes against another program's: the crate `psl`, whose list is compiled into code.
 //!
 //! The two lists are of different days. A rule that only one of them has shows in the answers for its name and the
-//! names around it, so those few rules are counted and bounded; with every other rule both must agree.
+//! names around it, so those few rules are counted and bounded; with every other rule both must agree. One kind of
+//! name is left out: where `*.above` and `*.x.above` are rules, `x.above` is a suffix by the first, and `psl`, which
+//! sees only the second, goes on to what is above.
 #![cfg(any(feature = "tables-full", feature = "tables-small"))]
 
 use gateway_core::enrich::suffixes::{RuleKind, Section, Suffix, SuffixTable};
@@ -9,8 +11,8 @@ use gateway_core::units::DomainName;
 use gateway_user::tables::owners;
 use std::collections::BTreeSet;
 
-/// Rules that may differ: some hundred change in a month, in a list of ten thousand.
-const MAX_DIFFERENT: usize = 100;
+/// Rules that may differ. A newer list or a newer `psl` may need more for a while: some hundred change in a month.
+const MAX_DIFFERENT: usize = 3;
 
 /// Labels that stand before, within and in place of those of rules.
 const LABELS: [&str; 8] = ["a", "www", "city", "xn--55qx5d", "co", "com", "github", "x-1"];
@@ -37,9 +39,15 @@ fn answers(table: &SuffixTable, text: &str) -> [(String, Option<String>, Option<
 
 #[test]
 fn it_says_what_another_program_says_of_every_rule_and_of_names_around_it() {
-    let table = owners::embedded().expect("the embedded tables are sound").suffixes;
+    let tables = owners::embedded().expect("the embedded tables are sound");
+    let table = tables.suffixes();
     let rules = table.rules();
     assert!(rules.len() > 9_000, "{}", rules.len());
+    let wildcards: BTreeSet<&str> =
+        rules.iter().filter(|rule| rule.kind == RuleKind::Wildcard).map(|rule| rule.name.as_str()).collect();
+    let is_below_two = |text: &str| {
+        wildcards.contains(text) && text.split_once('.').is_some_and(|(_, above)| wildcards.contains(above))
+    };
     let mut different = BTreeSet::new();
     let mut asked = 0_u32;
     for rule in &rules {
@@ -51,10 +59,10 @@ fn it_says_what_another_program_says_of_every_rule_and_of_names_around_it() {
             around.push(format!("a.zz9-none.{above}"));
         }
         around.extend(LABELS.map(|label| format!("{label}.{bare}")));
-        around.retain(|text| DomainName::parse(text).is_some());
+        around.retain(|text| DomainName::parse(text).is_some() && !is_below_two(text));
         for text in around {
             asked += 1;
-            let [ours, theirs] = answers(&table, &text);
+            let [ours, theirs] = answers(table, &text);
             if ours != theirs {
                 different.insert(bare.to_owned());
             }
@@ -71,7 +79,8 @@ fn it_says_what_another_program_says_of_every_rule_and_of_names_around_it() {
 
 #[test]
 fn it_says_what_another_program_says_of_thousands_of_made_up_names() {
-    let table = owners::embedded().expect("the embedded tables are sound").suffixes;
+    let tables = owners::embedded().expect("the embedded tables are sound");
+    let table = tables.suffixes();
     let endings: Vec<String> = table.rules().into_iter().map(|rule| rule.name.to_string()).collect();
     let mut state = 1_u64;
     let mut draw = |below: usize| {
@@ -94,7 +103,7 @@ fn it_says_what_another_program_says_of_thousands_of_made_up_names() {
             continue;
         }
         asked += 1;
-        let [ours, theirs] = answers(&table, &text);
+        let [ours, theirs] = answers(table, &text);
         differ += usize::from(ours != theirs);
     }
     // Each rule that one list lacks is met by chance only.

@@ -29,7 +29,8 @@ pub fn parts(files: &[File]) -> anyhow::Result<OwnerParts> {
     let find =
         |at: &BTreeMap<&str, usize>, key: &str| at.get(key).copied().with_context(|| format!("find {key}"));
     // Names of one owner, purpose and source are one rule, however the files group them.
-    let mut rules: BTreeMap<(usize, Purpose, usize), BTreeMap<Vec<String>, DomainName>> = BTreeMap::new();
+    let mut rules: BTreeMap<(usize, Purpose, usize, bool), BTreeMap<Vec<String>, DomainName>> =
+        BTreeMap::new();
     let mut listed = Vec::with_capacity(owners.len());
     for (id, owner) in &owners {
         let at = find(&owner_at, id)?;
@@ -40,7 +41,9 @@ pub fn parts(files: &[File]) -> anyhow::Result<OwnerParts> {
         for rule in &owner.rules {
             let word = rule.purpose.get_ref();
             let purpose = Purpose::from_word(word).with_context(|| format!("find the purpose {word}"))?;
-            let names = rules.entry((at, purpose, find(&source_at, rule.source.get_ref())?)).or_default();
+            let source = find(&source_at, rule.source.get_ref())?;
+            let has_customers = rule.customers.as_ref().is_none_or(|customers| *customers.get_ref());
+            let names = rules.entry((at, purpose, source, has_customers)).or_default();
             for name in &rule.names {
                 let name = DomainName::parse(name.get_ref())
                     .with_context(|| format!("understand the name {}", name.get_ref()))?;
@@ -49,10 +52,11 @@ pub fn parts(files: &[File]) -> anyhow::Result<OwnerParts> {
             }
         }
     }
-    let rules = rules.into_iter().map(|((owner, purpose, source), names)| RuleParts {
+    let rules = rules.into_iter().map(|((owner, purpose, source, has_customers), names)| RuleParts {
         owner,
         purpose,
         source,
+        has_customers,
         names: names.into_values().collect(),
     });
     let as_of = sources.values().map(|source| source.read).max().unwrap_or_default();

@@ -136,10 +136,10 @@ impl Checker<'_> {
             self.complain(&place, format!("{:?} is no country of ISO 3166-1", code.get_ref()));
         }
         if let Some(parent) = parent
-            && (!owners.contains_key(parent.get_ref()) || parent.get_ref() == id.get_ref())
+            && !owners.contains_key(parent.get_ref())
         {
             let place = (file.name.clone(), file.line(parent));
-            self.complain(&place, format!("there is no other owner {}", parent.get_ref()));
+            self.complain(&place, format!("there is no owner {}", parent.get_ref()));
         }
         self.source(file, source, sources);
     }
@@ -153,7 +153,7 @@ impl Checker<'_> {
     }
 
     fn rule(&mut self, file: &File, rule: &RawRule, sources: &BTreeMap<String, Place>) {
-        let RawRule { purpose, source, names } = rule;
+        let RawRule { purpose, source, customers, names } = rule;
         let word = Purpose::from_word(purpose.get_ref());
         let place = (file.name.clone(), file.line(purpose));
         if word.is_none() {
@@ -163,25 +163,28 @@ impl Checker<'_> {
             self.complain(&place, "the rule has no names".to_owned());
         }
         self.source(file, source, sources);
+        // That nobody else has names there is for the source to say; then any purpose can be said of them.
+        let has_customers = customers.as_ref().is_none_or(|customers| *customers.get_ref());
         for name in names {
-            if let Some(text) = self.fault_of(name.get_ref(), word) {
+            if let Some(text) = self.fault_of(name.get_ref(), word, has_customers) {
                 let place = (file.name.clone(), file.line(name));
                 self.complain(&place, text);
             }
         }
     }
 
-    fn fault_of(&self, text: &str, purpose: Option<Purpose>) -> Option<String> {
+    fn fault_of(&self, text: &str, purpose: Option<Purpose>, has_customers: bool) -> Option<String> {
         let clean = DomainName::parse(text).filter(|clean| clean.as_str() == text);
         let Some(name) = clean.filter(|_| text.parse::<IpAddr>().is_err()) else {
             return Some(format!("{text:?} is no name in lower case, or in punycode"));
         };
         let Suffix { section, registrable, .. } = self.suffixes.suffix_of(&name);
         match (registrable, section) {
-            (Some(_), Some(_)) => None,
+            (Some(_), Some(_)) if has_customers => None,
+            (Some(_), Some(_)) => Some(format!("{text} is no public suffix: leave out `customers`")),
             (Some(_), None) => Some(format!("{text} ends in no suffix that is known")),
             (None, Some(Section::Private))
-                if matches!(purpose, Some(Purpose::Hosting | Purpose::Cdn) | None) =>
+                if !has_customers || matches!(purpose, Some(Purpose::Hosting | Purpose::Cdn) | None) =>
             {
                 None
             }

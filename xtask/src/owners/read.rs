@@ -71,6 +71,8 @@ pub struct RawRule {
     pub purpose: Spanned<String>,
     /// Key of what proves it.
     pub source: Spanned<String>,
+    /// Of names that are public suffixes: are the names below them the customers'? They are, unless it is denied.
+    pub customers: Option<Spanned<bool>>,
     /// Names that cover themselves and all below.
     pub names: Vec<Spanned<String>>,
 }

@@ -107,8 +107,8 @@ fn a_good_file_becomes_a_table() {
 fn every_fault_is_found_and_its_place_told() {
     check("id = \"imdb\"", "id = \"IMDb\"", "a.toml:25: \"IMDb\" is no id: a-z, 0-9 and -");
     check("country = \"US\"", "country = \"UK\"", "a.toml:15: \"UK\" is no country of ISO 3166-1");
-    check("parent = \"amazon\"", "parent = \"amzn\"", "a.toml:27: there is no other owner amzn");
-    check("parent = \"amazon\"", "parent = \"imdb\"", "a.toml:27: there is no other owner imdb");
+    check("parent = \"amazon\"", "parent = \"amzn\"", "a.toml:27: there is no owner amzn");
+    check("parent = \"amazon\"", "parent = \"imdb\"", "a.toml:25: imdb is its own parent's parent");
     check(
         "read = \"2026-11-22\"",
         "read = \"22.11.2026\"",
@@ -133,6 +133,11 @@ fn every_fault_is_found_and_its_place_told() {
         "purpose = \"cloud_sync\"",
         "a.toml:22: s3.amazonaws.com is given to customers name by name: only hosting and cdn can be said of it",
     );
+    check(
+        "names = [\"imdb",
+        "customers = false\nnames = [\"imdb",
+        "a.toml:34: imdb.com is no public suffix: leave out `customers`",
+    );
     let unused = "[[owner.rules]]\npurpose = \"content\"\nsource = \"a-policy\"\nnames = [\"imdb.com\"]\n";
     check(unused, "", "a.toml:25: imdb owns nothing");
 }
@@ -144,6 +149,17 @@ fn a_source_that_is_not_there_and_one_that_is_not_used_are_both_found() {
         found,
         ["a.toml:21: there is no source b-report", "a.toml:7: nothing uses the source a-report"]
     );
+}
+
+#[test]
+fn of_a_suffix_without_customers_anything_can_be_said() {
+    let changed = GOOD
+        .replacen(", \"s3.amazonaws.com\"", "", 1)
+        .replacen("[\"imdb.com\"]", "[\"s3.amazonaws.com\"]", 1)
+        .replacen("purpose = \"content\"", "purpose = \"content\"\ncustomers = false", 1);
+    assert_eq!(complaints(&[&changed]), [""; 0]);
+    let parts = build::parts(&files(&[&changed])).unwrap();
+    assert_eq!(parts.rules.iter().map(|rule| rule.has_customers).collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn tables(lists: &[(&str, &str)]) -> NameTables {
         owner,
         purpose,
         source: 0,
+        has_customers: !names.contains(&"apis.io"),
         names: names.iter().map(|text| name(text)).collect(),
     };
     let owners = [("amazon", "Amazon"), ("github", "GitHub"), ("shop", "Shop")]
@@ -29,6 +30,7 @@ fn tables(lists: &[(&str, &str)]) -> NameTables {
             rule(0, Purpose::Hosting, &["amazonaws.com"]),
             rule(1, Purpose::Hosting, &["github.io"]),
             rule(2, Purpose::Shopping, &["shop.s3.amazonaws.com"]),
+            rule(2, Purpose::Service, &["apis.io"]),
         ],
     })
     .unwrap();
@@ -41,13 +43,15 @@ fn tables(lists: &[(&str, &str)]) -> NameTables {
             suffix("io", RuleKind::Exact, Section::Icann),
             suffix("github.io", RuleKind::Exact, Section::Private),
             suffix("pages.io", RuleKind::Exact, Section::Private),
+            suffix("apis.io", RuleKind::Exact, Section::Private),
+            suffix("user.apis.io", RuleKind::Exact, Section::Private),
             suffix("s3.amazonaws.com", RuleKind::Exact, Section::Private),
             suffix("compute.amazonaws.com", RuleKind::Wildcard, Section::Private),
         ],
     )
     .unwrap();
     let lists = lists.iter().map(|(title, text)| list(title, text)).collect();
-    NameTables { owners, suffixes, lists }
+    NameTables::new(owners, suffixes, lists)
 }
 
 fn list(title: &str, text: &str) -> NameList {
@@ -85,6 +89,8 @@ fn a_customer_s_name_is_not_the_platform_s() {
         ("x.pages.io", "hosted under pages.io (?)"),
         ("shop.s3.amazonaws.com", "Shop by shop.s3.amazonaws.com"),
         ("img.shop.s3.amazonaws.com", "Shop by shop.s3.amazonaws.com"),
+        ("fonts.apis.io", "Shop by apis.io"),
+        ("x.user.apis.io", "hosted under user.apis.io (Shop)"),
         ("other.com", "unknown"),
         ("pages.io", "unknown"),
     ] {

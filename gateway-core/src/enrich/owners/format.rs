@@ -5,7 +5,8 @@
 //! sources   count, then for each: title and place as text, day as varint (days since 1970)
 //! owners    count, then for each: id and name as text, two letters of the country (two zero bytes: not known),
 //!           seat as text (empty: not known), parent as varint (its place plus one, 0: none), place of the source
-//! rules     count, then for each: places of owner, purpose and source; count of names, then each name as text
+//! rules     count, then for each: places of owner, purpose and source; one byte, 1 where names below a public suffix
+//!           are its customers', else 0; count of names, then each name as text
 //! ```
 //!
 //! Places count from 0 and are varints. A word that this program does not know is [`Purpose::Service`]: a newer
@@ -65,10 +66,11 @@ impl OwnerParts {
             put_varint(&mut body, *source as u64);
         }
         put_varint(&mut body, rules.len() as u64);
-        for RuleParts { owner, purpose, source, names } in rules {
+        for RuleParts { owner, purpose, source, has_customers, names } in rules {
             put_varint(&mut body, *owner as u64);
             put_varint(&mut body, *purpose as u64);
             put_varint(&mut body, *source as u64);
+            body.push((*has_customers).into());
             put_varint(&mut body, names.len() as u64);
             for name in names {
                 put_text(&mut body, name.as_str());
@@ -125,13 +127,18 @@ fn rule(cursor: &mut Cursor<'_>, purposes: &[Purpose]) -> Result<RuleParts, Tabl
     let purpose =
         *purposes.get(at).ok_or(TableError::Malformed { field: "rule's purpose", found: at as u64 })?;
     let source = place(cursor, "rule's source")?;
+    let has_customers = match cursor.array("rule's customers")? {
+        [0] => false,
+        [1] => true,
+        [byte] => return Err(TableError::Malformed { field: "rule's customers", found: byte.into() }),
+    };
     let names = list(cursor, "names", |cursor| {
         let name = cursor.text("name")?;
         DomainName::parse(&name)
             .filter(|clean| clean.as_str() == name)
             .ok_or(TableError::Malformed { field: "name", found: name.len() as u64 })
     })?;
-    Ok(RuleParts { owner, purpose, source, names })
+    Ok(RuleParts { owner, purpose, source, has_customers, names })
 }
 
 fn place(cursor: &mut Cursor<'_>, field: &'static str) -> Result<usize, TableError> {
