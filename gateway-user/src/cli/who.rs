@@ -10,7 +10,7 @@ use crate::store::{KeptRegistration, Reader};
 use crate::tables;
 use anyhow::{Context, bail};
 use gateway_core::enrich::names::NameTables;
-use gateway_core::enrich::owners::Ownership;
+use gateway_core::enrich::owners::Owner;
 use gateway_core::query::{Filter, FlowSum, TimeRange};
 use gateway_core::report::who::{
     Dates, Dossier, Input, NameFacts, Registered, Subject, dossier, json, subject_of, text,
@@ -116,15 +116,9 @@ fn print(dossier: &Dossier, args: &Args, out: &mut dyn Write) -> anyhow::Result<
 
 /// The printed name of an owner that is called so, by its name or its key.
 fn owner_called(names: &NameTables, text: &str) -> Option<String> {
-    let is_called = |owner: &&gateway_core::enrich::owners::Owner| {
-        owner.name.eq_ignore_ascii_case(text) || owner.id.eq_ignore_ascii_case(text)
-    };
-    let found = names.owners.owners().find(is_called).map(|owner| owner.name.to_string());
-    found.or_else(|| {
-        let rules = names.owners.rules();
-        let named = |rule: &&Ownership<'_>| rule.owner.name.eq_ignore_ascii_case(text);
-        rules.iter().find(named).map(|rule| rule.owner.name.to_string())
-    })
+    let is_called =
+        |owner: &&Owner| owner.name.eq_ignore_ascii_case(text) || owner.id.eq_ignore_ascii_case(text);
+    names.owners().owners().find(is_called).map(|owner| owner.name.to_string())
 }
 
 fn flows(asked: Option<&Asked>, filter: &Filter) -> anyhow::Result<Vec<FlowSum>> {
