@@ -81,7 +81,7 @@ fn owner_lines(facts: &NameFacts, dates: &Dates, said: &mut dyn FnMut(&str, &str
             } else {
                 format!(", {}", owned.source.place)
             };
-            said("source", &format!("{}{place} (read {})", owned.source.title, owned.source.read_on));
+            said("source", &format!("{}{place} (as of {})", owned.source.title, owned.source.read_on));
         }
         None if dates.owners.is_empty() => said("owner", "unknown: this build has no table of owners"),
         None => said("owner", &format!("unknown: no rule covers it (table of {})", dates.owners)),
@@ -106,10 +106,7 @@ fn registered_lines(
         return;
     };
     let Some(Registered { domain, server, asked_at, registration }) = registered else {
-        said(
-            "registrant",
-            &format!("not asked; --rdap asks the registry of {domain}, which then knows of your interest"),
-        );
+        said("registrant", &format!("unknown: the registry of {domain} was not asked"));
         return;
     };
     if server.is_empty() {
