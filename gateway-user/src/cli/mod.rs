@@ -15,6 +15,7 @@ pub mod report;
 mod run;
 pub mod screen;
 pub mod top;
+mod update;
 pub mod when;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,7 @@ enum Command {
     Flows(flows::Args),
     Explain(explain::Args),
     Devices(devices::Args),
+    Update(update::Args),
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
     Completions(completions::Args),
@@ -78,6 +80,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(&args)?,
         Command::Detach(args) => run::detach(&args)?,
         Command::Doctor(args) => doctor::run(&args)?,
+        Command::Update(args) => update::run(&args, &mut out)?,
         Command::Replay(args) => replay::run(&args, &mut out)?,
         Command::Report(args) => report::run(&args, &mut out)?,
         Command::Top(args) => top::run(&args, &mut out)?,

@@ -271,10 +271,7 @@ mod tests {
             timeout_secs: 3,
             retries: 0,
             networks: vec![],
-            owners: vec![Source {
-                sha256: Some(hex.to_lowercase()),
-                ..Source::plain("https://a.example/o")
-            }],
+            owners: vec![Source { sha256: Some(hex.to_lowercase()), ..Source::plain("https://a.example/o") }],
             vendors: vec![Source::plain("https://a.example/v")],
             suffixes: vec![Source {
                 sha256_url: Some("https://a.example/s.sha256".into()),

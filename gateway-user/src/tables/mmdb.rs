@@ -89,6 +89,11 @@ impl MmdbFile {
         Ok(file)
     }
 
+    /// Walks through all of it: every pointer leads into the file and every record can be read.
+    pub(super) fn verify(&self) -> anyhow::Result<()> {
+        self.reader.verify().context("the MMDB file is damaged")
+    }
+
     /// Does it know autonomous systems?
     pub(super) fn gives_systems(&self) -> bool {
         self.number.is_some()
