@@ -137,8 +137,9 @@ fn what_is_too_large_is_refused_before_and_while_it_comes() {
 
 #[test]
 fn a_server_that_is_gone_or_silent_is_given_up() {
-    let (house, server) = house_with(|_, number| match number {
-        0 => Reply::body(&later(10)).stopping_at(1000, Then::Stall),
+    let new = later(10);
+    let (house, server) = house_with(move |_, number| match number {
+        0 => Reply::body(&new).stopping_at(1000, Then::Stall),
         1 => Reply::status(503),
         2 => Reply::status(403),
         _ => Reply::status(404),
@@ -158,9 +159,10 @@ fn a_server_that_is_gone_or_silent_is_given_up() {
 
 #[test]
 fn a_busy_server_is_tried_again() {
-    let (house, server) = house_with(|asked, number| match number {
+    let new = later(10);
+    let (house, server) = house_with(move |asked, number| match number {
         0 => Reply::status(503),
-        _ => honest(&later(10), "\"a\"", asked),
+        _ => honest(&new, "\"a\"", asked),
     });
     house.configure(&format!("retries = 1\nnetworks = [{:?}]\n", server.url("/t")));
     house.check(&[], &format!("-> {}", date(10)));
@@ -169,7 +171,8 @@ fn a_busy_server_is_tried_again() {
 
 #[test]
 fn a_certificate_of_another_authority_is_refused() {
-    let (house, server) = house_with(|asked, _| honest(&later(10), "\"a\"", asked));
+    let new = later(10);
+    let (house, server) = house_with(move |asked, _| honest(&new, "\"a\"", asked));
     let other = Server::of(Vec::new());
     let path = house.path("other.pem");
     std::fs::write(&path, &other.ca).unwrap();
@@ -190,9 +193,10 @@ fn a_certificate_of_another_authority_is_refused() {
 
 #[test]
 fn redirects_are_followed_within_https_only() {
-    let (house, server) = house_with(|asked, _| match asked.path.as_str() {
+    let new = later(10);
+    let (house, server) = house_with(move |asked, _| match asked.path.as_str() {
         "/t" => Reply::status(302).with("Location", "/there"),
-        "/there" => honest(&later(10), "\"a\"", asked),
+        "/there" => honest(&new, "\"a\"", asked),
         "/plain" => Reply::status(301).with("Location", "http://localhost/t"),
         "/file" => Reply::status(301).with("Location", "file:///etc/hostname"),
         _ => Reply::status(307).with("Location", "/round"),
@@ -215,7 +219,8 @@ fn redirects_are_followed_within_https_only() {
 
 #[test]
 fn a_proxy_is_asked_for_the_way() {
-    let (house, server) = house_with(|asked, _| honest(&later(10), "\"a\"", asked));
+    let new = later(10);
+    let (house, server) = house_with(move |asked, _| honest(&new, "\"a\"", asked));
     let refusing = Proxy::start(true);
     house.check_refused(&["--proxy", &refusing.url()], "the proxy refuses");
     assert_eq!((refusing.connected().len(), server.asked().len()), (1, 0));

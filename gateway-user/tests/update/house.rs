@@ -104,7 +104,8 @@ impl House {
         assert_eq!(error.lines().count(), 1, "one line: {error}");
         assert!(error.starts_with("telltale: update the table of networks: "), "{error}");
         assert!(error.contains(words), "{error}");
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(!said.contains("networks"), "{said}");
         assert!(before == in_force(&self.tables()), "the table in force has changed");
     }
 

@@ -105,7 +105,9 @@ fn the_table_before_comes_back_and_goes_again() {
 
 #[test]
 fn an_older_table_is_taken_only_if_that_is_said() {
-    let server = Server::start(|asked, number| honest(&later([20, 10, 10, -10][number]), "\"x\"", asked));
+    let (new, old, oldest) = (later(20), later(10), later(-10));
+    let server =
+        Server::start(move |asked, number| honest([&new, &old, &old, &oldest][number], "\"x\"", asked));
     let house = House::new(&server.ca, &server.url("/t"));
     house.check(&[], &date(20));
     house.configure(&format!("retries = 0\nnetworks = [{:?}]\n", server.url("/other")));
@@ -163,7 +165,7 @@ fn a_monthly_file_of_db_ip_is_found_in_the_month_before() {
     let from = other.url("/t");
     house
         .check(&["--table", "networks", "--from", &from, "--ca", house_of_other.to_str().unwrap()], NETWORKS);
-    assert_eq!(house.files(), [NETWORKS, "networks-asn.mmdb.previous", "networks-country.mmdb.previous"]);
+    assert_eq!(house.files(), ["networks-asn.mmdb.previous", "networks-country.mmdb.previous", NETWORKS]);
     house.check(&["--rollback"], "networks-asn.mmdb, rolled back");
     assert_eq!(
         house.files(),

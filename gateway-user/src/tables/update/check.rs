@@ -111,6 +111,12 @@ fn check_known(
     Ok(())
 }
 
+/// The date of what answers the questions of this slot now; `None` if nothing does.
+pub(super) fn date_in_force(slot: Slot, directory: &Path) -> Option<Date> {
+    let dates = slot.rivals().filter_map(|rival| date_in_place(rival, directory));
+    dates.chain(embedded_date(slot.kind())).max()
+}
+
 /// The date of a table that is in place; `None` if there is none, or none that is whole.
 pub(super) fn date_in_place(slot: Slot, directory: &Path) -> Option<Date> {
     let path = slot.path(directory);
@@ -126,7 +132,7 @@ fn civil(date: TableDate) -> anyhow::Result<Date> {
 }
 
 /// The date of the table of this kind that is part of the program.
-pub(super) fn embedded_date(kind: TableKind) -> Option<Date> {
+fn embedded_date(kind: TableKind) -> Option<Date> {
     let packed = match kind {
         TableKind::Networks => super::super::EMBEDDED,
         TableKind::Owners | TableKind::Vendors | TableKind::Suffixes => return None,

@@ -90,16 +90,23 @@ impl Slot {
         directory.join(format!("{}.previous", self.file_name()))
     }
 
-    /// The slots that hold the same, so that a file in this one takes the place of theirs.
-    pub(super) fn displaces(self) -> impl Iterator<Item = Self> {
-        let displaced: &[Self] = match self {
-            Self::Networks => &[Self::NetworksAsn, Self::NetworksCountry, Self::NetworksBoth],
-            Self::NetworksBoth => &[Self::NetworksAsn, Self::NetworksCountry, Self::Networks],
-            // The other half may still come out of it.
-            Self::NetworksAsn | Self::NetworksCountry => &[Self::NetworksBoth],
-            Self::Owners | Self::Vendors | Self::Suffixes => &[],
+    /// The slots that answer the same questions, itself among them.
+    pub(super) fn rivals(self) -> impl Iterator<Item = Self> {
+        let is_rival = move |other: &Self| match self {
+            Self::NetworksAsn => *other != Self::NetworksCountry,
+            Self::NetworksCountry => *other != Self::NetworksAsn,
+            _ => true,
         };
-        displaced.iter().copied()
+        Self::ALL.into_iter().filter(move |other| other.kind() == self.kind() && is_rival(other))
+    }
+
+    /// The slots whose files go when one comes here: it answers all that they do.
+    pub(super) fn displaces(self) -> impl Iterator<Item = Self> {
+        self.rivals().filter(move |other| match self {
+            // A file of one half leaves the other half to those that have it.
+            Self::NetworksAsn | Self::NetworksCountry => false,
+            _ => *other != self,
+        })
     }
 }
 
@@ -125,4 +132,20 @@ pub fn directory_of(database: &Path) -> PathBuf {
 pub fn mmdb_files(directory: &Path) -> Vec<PathBuf> {
     let slots = Slot::ALL.into_iter().filter(|slot| slot.is_mmdb());
     slots.map(|slot| slot.path(directory)).filter(|path| path.exists()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_table_displaces_nothing() {
+        let of = |slots: &mut dyn Iterator<Item = Slot>| slots.collect::<Vec<_>>();
+        use Slot::{Networks, NetworksAsn, NetworksBoth, NetworksCountry, Owners};
+        assert_eq!(of(&mut NetworksAsn.rivals()), [Networks, NetworksAsn, NetworksBoth]);
+        assert_eq!(of(&mut NetworksCountry.displaces()), []);
+        assert_eq!(of(&mut Networks.displaces()), [NetworksAsn, NetworksCountry, NetworksBoth]);
+        assert_eq!(of(&mut NetworksBoth.displaces()), [Networks, NetworksAsn, NetworksCountry]);
+        assert_eq!((of(&mut Owners.rivals()), of(&mut Owners.displaces())), (vec![Owners], vec![]));
+    }
 }

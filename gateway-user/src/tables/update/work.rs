@@ -1,7 +1,7 @@
 //! One table at a time: fetch each of its files, look at all of them, then put them in place.
 
 use super::address::{Scheme, candidates, scheme_of, shown};
-use super::check::{Checked, check, date_in_place, embedded_date, gunzip, published_hash, sha256_of};
+use super::check::{Checked, check, date_in_force, date_in_place, gunzip, published_hash, sha256_of};
 use super::fetch::{Answer, Fetched, Fetcher, Validators};
 use super::part::Part;
 use super::place::{Place, remove_if_there};
@@ -159,7 +159,7 @@ impl Update<'_> {
         let staged = if gunzip(&part.path, unpacked)? { unpacked.to_owned() } else { part.path.clone() };
         let Checked { slot, date } = check(&staged, table)?;
         let directory = self.place.path();
-        let old = date_in_place(slot, directory).max(embedded_date(table));
+        let old = date_in_force(slot, directory);
         if let Some(old) = old.filter(|old| date < *old && !self.options.allows_older) {
             bail!(
                 "what came is of {date}, older than the one in force, of {old}; --allow-older takes it all the same"
