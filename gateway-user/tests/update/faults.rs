@@ -18,7 +18,7 @@ fn house_with(
 
 #[test]
 fn a_cut_download_goes_on_where_it_stopped() {
-    let new = later(10);
+    let new = later(2);
     let served = new.clone();
     let (house, server) = house_with(move |asked, number| match number {
         0 => honest(&served, "\"one\"", asked).stopping_at(served.len() / 3, Then::Cut),
@@ -31,7 +31,7 @@ fn a_cut_download_goes_on_where_it_stopped() {
     assert!(part > 0 && part <= new.len() as u64 / 3);
     // In this run it is.
     house.configure(&format!("retries = 1\nnetworks = [{:?}]\n", server.url("/t")));
-    house.check(&[], &format!("{} -> {}", date(1), date(10)));
+    house.check(&[], &format!("{} -> {}", date(1), date(2)));
     assert_eq!(house.table(NETWORKS), new);
     assert_eq!(house.files(), [NETWORKS.to_owned(), format!("{NETWORKS}.previous")]);
     let asked = server.asked();
@@ -43,21 +43,21 @@ fn a_cut_download_goes_on_where_it_stopped() {
 
 #[test]
 fn a_part_of_another_version_is_not_joined() {
-    let (old, new) = (later(5), later(10));
+    let (old, new) = (later(1), later(2));
     let served = new.clone();
     let (house, server) = house_with(move |asked, number| match number {
         0 => honest(&old, "\"old\"", asked).stopping_at(old.len() / 2, Then::Cut),
         _ => honest(&served, "\"new\"", asked),
     });
     house.check_refused(&[], "closed");
-    house.check(&[], &format!("-> {}", date(10)));
+    house.check(&[], &format!("-> {}", date(2)));
     assert_eq!(house.table(NETWORKS), new);
     assert_eq!(server.asked()[1].header("if-range"), Some("\"old\""));
 }
 
 #[test]
 fn a_part_that_the_server_cannot_continue_is_begun_anew() {
-    let new = later(10);
+    let new = later(2);
     let served = new.clone();
     let (house, server) = house_with(move |asked, number| match number {
         0 => honest(&served, "\"a\"", asked).stopping_at(served.len() / 2, Then::Cut),
@@ -65,13 +65,13 @@ fn a_part_that_the_server_cannot_continue_is_begun_anew() {
         _ => honest(&served, "\"a\"", asked),
     });
     house.check_refused(&[], "closed");
-    house.check(&[], &format!("-> {}", date(10)));
+    house.check(&[], &format!("-> {}", date(2)));
     assert_eq!((house.table(NETWORKS), server.asked().len()), (new, 3));
 }
 
 #[test]
 fn a_hash_that_does_not_fit_is_refused() {
-    let new = later(10);
+    let new = later(2);
     let hash: String = Sha256::digest(&new).iter().map(|b| format!("{b:02x}")).collect();
     let wrong = "0".repeat(64);
     let (served, list) = (new.clone(), format!("{wrong}  other\n{hash}  t\n"));
@@ -95,14 +95,14 @@ fn a_hash_that_does_not_fit_is_refused() {
     told(format!("sha256_url = {:?}", server.url("/missing")));
     house.check_refused(&[], "there is no such file");
     told(format!("sha256_url = {:?}", server.url("/right")));
-    house.check(&[], &format!("-> {}", date(10)));
+    house.check(&[], &format!("-> {}", date(2)));
     told(format!("sha256 = {hash:?}"));
     house.check(&[], "already fresh");
 }
 
 #[test]
 fn what_is_no_good_table_is_refused() {
-    let new = later(10);
+    let new = later(2);
     let mut damaged = new.clone();
     damaged[new.len() / 2] ^= 0x40;
     let owners = seal(TableKind::Owners, 1, TableDate(30_000), b"body").unwrap();
@@ -137,7 +137,7 @@ fn what_is_too_large_is_refused_before_and_while_it_comes() {
 
 #[test]
 fn a_server_that_is_gone_or_silent_is_given_up() {
-    let new = later(10);
+    let new = later(2);
     let (house, server) = house_with(move |_, number| match number {
         0 => Reply::body(&new).stopping_at(1000, Then::Stall),
         1 => Reply::status(503),
@@ -159,19 +159,19 @@ fn a_server_that_is_gone_or_silent_is_given_up() {
 
 #[test]
 fn a_busy_server_is_tried_again() {
-    let new = later(10);
+    let new = later(2);
     let (house, server) = house_with(move |asked, number| match number {
         0 => Reply::status(503),
         _ => honest(&new, "\"a\"", asked),
     });
     house.configure(&format!("retries = 1\nnetworks = [{:?}]\n", server.url("/t")));
-    house.check(&[], &format!("-> {}", date(10)));
+    house.check(&[], &format!("-> {}", date(2)));
     assert_eq!(server.asked().len(), 2);
 }
 
 #[test]
 fn a_certificate_of_another_authority_is_refused() {
-    let new = later(10);
+    let new = later(2);
     let (house, server) = house_with(move |asked, _| honest(&new, "\"a\"", asked));
     let other = Server::of(Vec::new());
     let path = house.path("other.pem");
@@ -193,7 +193,7 @@ fn a_certificate_of_another_authority_is_refused() {
 
 #[test]
 fn redirects_are_followed_within_https_only() {
-    let new = later(10);
+    let new = later(2);
     let (house, server) = house_with(move |asked, _| match asked.path.as_str() {
         "/t" => Reply::status(302).with("Location", "/there"),
         "/there" => honest(&new, "\"a\"", asked),
@@ -211,7 +211,7 @@ fn redirects_are_followed_within_https_only() {
         house.check_refused(&["--allow-http"], words);
     }
     house.configure(&format!("retries = 0\nnetworks = [{:?}]\n", server.url("/t")));
-    house.check(&[], &format!("-> {}", date(10)));
+    house.check(&[], &format!("-> {}", date(2)));
     house.configure("retries = 0\nnetworks = [\"http://localhost:1/t\"]\n");
     house.check_refused(&[], "is not HTTPS: anybody on the way could change the table");
     house.check_refused(&["--allow-http"], "refused");
@@ -219,14 +219,14 @@ fn redirects_are_followed_within_https_only() {
 
 #[test]
 fn a_proxy_is_asked_for_the_way() {
-    let new = later(10);
+    let new = later(2);
     let (house, server) = house_with(move |asked, _| honest(&new, "\"a\"", asked));
     let refusing = Proxy::start(true);
     house.check_refused(&["--proxy", &refusing.url()], "the proxy refuses");
     assert_eq!((refusing.connected().len(), server.asked().len()), (1, 0));
 
     let proxy = Proxy::start(false);
-    house.check(&["--proxy", &proxy.url()], &format!("-> {}", date(10)));
+    house.check(&["--proxy", &proxy.url()], &format!("-> {}", date(2)));
     assert_eq!(proxy.connected(), [format!("localhost:{}", server.port)]);
 
     let output = house.command(&["--table", "networks"]).env("HTTPS_PROXY", proxy.url()).output().unwrap();

@@ -12,18 +12,24 @@ pub const EMBEDDED: &[u8] = include_bytes!("../../data/networks.bin.zst");
 /// Where a network table of our own form is put.
 pub const NETWORKS: &str = "networks.bin.zst";
 
+/// So many days after the date of the embedded table, in days since 1970. Two days are not yet the future, however new
+/// that table is.
+pub fn days(later: i64) -> u64 {
+    let embedded = envelope::date_of(EMBEDDED, TableKind::Networks).unwrap();
+    u64::try_from(i64::from(embedded.0) + later).unwrap()
+}
+
 /// The embedded table, with a date so many days later.
-pub fn later(days: i64) -> Vec<u8> {
+pub fn later(later: i64) -> Vec<u8> {
     let table = envelope::open(EMBEDDED, TableKind::Networks).unwrap();
-    let date = TableDate(u32::try_from(i64::from(table.date.0) + days).unwrap());
+    let date = TableDate(u32::try_from(days(later)).unwrap());
     let sealed = envelope::seal(TableKind::Networks, table.version, date, &table.body).unwrap();
     compress_to_vec(sealed.as_slice(), CompressionLevel::Fastest)
 }
 
 /// The date of [`later`], as printed.
-pub fn date(days: i64) -> String {
-    let embedded = envelope::date_of(EMBEDDED, TableKind::Networks).unwrap();
-    TableDate(u32::try_from(i64::from(embedded.0) + days).unwrap()).to_string()
+pub fn date(later: i64) -> String {
+    TableDate(u32::try_from(days(later)).unwrap()).to_string()
 }
 
 pub struct House {

@@ -9,12 +9,12 @@ mod server;
 #[path = "../../src/tables/tests/writer.rs"]
 mod writer;
 
-use house::{EMBEDDED, House, NETWORKS, date, later, said};
+use house::{EMBEDDED, House, NETWORKS, date, days, later, said};
 use server::{Reply, Server, honest};
 
 #[test]
 fn a_fresh_table_is_fetched_and_then_not_again() {
-    let new = later(10);
+    let new = later(2);
     let server = Server::of(new.clone());
     let house = House::new(&server.ca, &server.url("/networks.bin.zst?key=secret"));
     let text = house.check(
@@ -22,7 +22,7 @@ fn a_fresh_table_is_fetched_and_then_not_again() {
         &format!(
             "networks: {} -> {}, networks.bin.zst, {} bytes, from https://localhost:{}/networks.bin.zst\n",
             date(0),
-            date(10),
+            date(2),
             new.len(),
             server.port
         ),
@@ -32,7 +32,7 @@ fn a_fresh_table_is_fetched_and_then_not_again() {
     assert_eq!(house.files(), [NETWORKS]);
     assert_eq!((house.table(NETWORKS), house.mode(NETWORKS)), (new, 0o644));
 
-    let text = house.check(&[], &format!("networks: already fresh, of {} (", date(10)));
+    let text = house.check(&[], &format!("networks: already fresh, of {} (", date(2)));
     assert!(!text.contains("daemon") && !text.contains("secret"), "{text}");
     let asked = server.asked();
     assert_eq!(asked.len(), 2);
@@ -43,13 +43,13 @@ fn a_fresh_table_is_fetched_and_then_not_again() {
 
     // A table that was changed meanwhile is not what the server's tag is about.
     house.put(NETWORKS, b"damaged");
-    house.check(&["--table", "networks"], &format!("-> {}", date(10)));
+    house.check(&["--table", "networks"], &format!("-> {}", date(2)));
     assert_eq!(server.asked()[2].header("if-none-match"), None);
 }
 
 #[test]
 fn the_json_has_the_same() {
-    let server = Server::of(later(10));
+    let server = Server::of(later(2));
     let house = House::new(&server.ca, &server.url("/t"));
     let text = house.check(&["--json", "--table", "networks"], "");
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -60,14 +60,14 @@ fn the_json_has_the_same() {
         (&file["status"], &file["file"]),
         (&serde_json::json!("updated"), &serde_json::json!(NETWORKS))
     );
-    assert_eq!((file["old_date"].as_str(), file["new_date"].as_str()), (Some(&*date(0)), Some(&*date(10))));
+    assert_eq!((file["old_date"].as_str(), file["new_date"].as_str()), (Some(&*date(0)), Some(&*date(2))));
     let text = house.check(&["--json", "--table", "networks"], "\"fresh\"");
     assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
 }
 
 #[test]
 fn a_check_fetches_nothing() {
-    let server = Server::of(later(10));
+    let server = Server::of(later(2));
     let house = House::new(&server.ca, &server.url("/t"));
     house.check(&["--check"], "networks: there is something to fetch (https://localhost:");
     assert_eq!(house.files(), [""; 0]);
@@ -77,7 +77,7 @@ fn a_check_fetches_nothing() {
 
 #[test]
 fn the_table_before_comes_back_and_goes_again() {
-    let (first, second) = (later(10), later(20));
+    let (first, second) = (later(1), later(2));
     let served = (first.clone(), second.clone());
     let server = Server::start(move |asked, number| match number {
         0 => honest(&served.0, "\"1\"", asked),
@@ -87,12 +87,12 @@ fn the_table_before_comes_back_and_goes_again() {
     let refused = house.run(&["--rollback"]);
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(error.starts_with("telltale: no earlier table is kept in ") && refused.status.code() == Some(2));
-    house.check(&[], &date(10));
-    house.check(&[], &format!("{} -> {}", date(10), date(20)));
+    house.check(&[], &date(1));
+    house.check(&[], &format!("{} -> {}", date(1), date(2)));
     assert_eq!(house.files(), [NETWORKS.to_owned(), format!("{NETWORKS}.previous")]);
-    house.check(&["--rollback"], &format!("networks: {} -> {}, {NETWORKS}, rolled back", date(20), date(10)));
+    house.check(&["--rollback"], &format!("networks: {} -> {}, {NETWORKS}, rolled back", date(2), date(1)));
     assert_eq!(house.table(NETWORKS), first);
-    house.check(&["--rollback", "--table", "networks"], &format!("{} -> {}", date(10), date(20)));
+    house.check(&["--rollback", "--table", "networks"], &format!("{} -> {}", date(1), date(2)));
     assert_eq!(house.table(NETWORKS), second);
     assert_eq!(house.files(), [NETWORKS.to_owned(), format!("{NETWORKS}.previous")]);
     // One that is damaged is not brought back.
@@ -105,24 +105,25 @@ fn the_table_before_comes_back_and_goes_again() {
 
 #[test]
 fn an_older_table_is_taken_only_if_that_is_said() {
-    let (new, old, oldest) = (later(20), later(10), later(-10));
+    let (new, old, oldest) = (later(2), later(1), later(-10));
     let server =
         Server::start(move |asked, number| honest([&new, &old, &old, &oldest][number], "\"x\"", asked));
     let house = House::new(&server.ca, &server.url("/t"));
-    house.check(&[], &date(20));
+    house.check(&[], &date(2));
     house.configure(&format!("retries = 0\nnetworks = [{:?}]\n", server.url("/other")));
-    let words = format!("what came is of {}, older than the one in force, of {}", date(10), date(20));
+    let words = format!("what came is of {}, older than the one in force, of {}", date(1), date(2));
     house.check_refused(&[], &words);
-    house.check(&["--allow-older"], &format!("{} -> {}", date(20), date(10)));
+    house.check(&["--allow-older"], &format!("{} -> {}", date(2), date(1)));
     // The embedded table counts too, where there is no other.
     std::fs::remove_file(house.tables().join(NETWORKS)).unwrap();
-    house.check_refused(&[], &format!("older than the one in force, of {}", date(0)));
+    let words = format!("older than the one in the program, of {}, which stays in use", date(0));
+    house.check_refused(&["--allow-older"], &words);
 }
 
 #[test]
 fn a_monthly_file_of_db_ip_is_found_in_the_month_before() {
     use writer::{Value, map, mmdb, text};
-    let epoch = 1_788_220_800; // 2026-09-01
+    let epoch = days(1) * 86_400;
     let system = |n| {
         map(vec![("autonomous_system_number", Value::U32(n)), ("autonomous_system_organization", text("A"))])
     };
@@ -146,9 +147,8 @@ fn a_monthly_file_of_db_ip_is_found_in_the_month_before() {
     let house = House::new(&server.ca, "");
     let url = |name| server.url(&format!("/{name}-{{YYYY-MM}}.mmdb.gz"));
     house.configure(&format!("retries = 0\nnetworks = [{:?}, {:?}]\n", url("asn"), url("country")));
-    // The embedded table of the checkout may be newer than these made-up ones.
-    let text = house.check(&["--allow-older"], "networks-asn.mmdb");
-    assert!(text.contains("-> 2026-09-01, networks-country.mmdb"), "{text}");
+    let text = house.check(&[], "networks-asn.mmdb");
+    assert!(text.contains(&format!("-> {}, networks-country.mmdb", date(1))), "{text}");
     assert_eq!(house.files(), ["networks-asn.mmdb", "networks-country.mmdb"]);
     assert_eq!((house.table("networks-asn.mmdb"), house.table("networks-country.mmdb")), (asn, country));
     let slots = gateway_user::tables::update::slot::mmdb_files(&house.tables());
@@ -156,10 +156,10 @@ fn a_monthly_file_of_db_ip_is_found_in_the_month_before() {
         slots,
         [house.tables().join("networks-asn.mmdb"), house.tables().join("networks-country.mmdb")]
     );
-    let text = house.check(&[], "networks: already fresh, of 2026-09-01");
+    let text = house.check(&[], &format!("networks: already fresh, of {}", date(1)));
     assert_eq!(text.matches("already fresh").count(), 2);
     // A table of our own form takes their place, and a step back brings them again.
-    let other = Server::of(later(10));
+    let other = Server::of(later(2));
     let house_of_other = house.path("other.pem");
     std::fs::write(&house_of_other, &other.ca).unwrap();
     let from = other.url("/t");
@@ -175,7 +175,7 @@ fn a_monthly_file_of_db_ip_is_found_in_the_month_before() {
 
 #[test]
 fn a_file_and_a_program_are_sources_too() {
-    let new = later(10);
+    let new = later(2);
     let house = House::new("", "https://localhost:1/t");
     std::fs::write(house.path("ca.pem"), "").unwrap();
     let file = house.path("new.bin.zst");
@@ -183,7 +183,7 @@ fn a_file_and_a_program_are_sources_too() {
     let plain =
         |section: &str| std::fs::write(house.path("telltale.toml"), format!("[update]\n{section}")).unwrap();
     plain("");
-    house.check(&["--table", "networks", "--from", file.to_str().unwrap()], &format!("-> {}", date(10)));
+    house.check(&["--table", "networks", "--from", file.to_str().unwrap()], &format!("-> {}", date(2)));
     house.check(&["--table", "networks", "--from", file.to_str().unwrap()], "already fresh");
     assert!(file.exists(), "a file that is given stays where it is");
     std::fs::remove_dir_all(house.tables()).unwrap();
@@ -193,7 +193,7 @@ fn a_file_and_a_program_are_sources_too() {
         "networks = [{url:?}]\nfetch_cmd = [\"sh\", \"-c\", 'test \"$0\" = {url} && cat {}']",
         file.display()
     ));
-    house.check(&["--table", "networks"], &format!("-> {}, networks.bin.zst", date(10)));
+    house.check(&["--table", "networks"], &format!("-> {}, networks.bin.zst", date(2)));
     assert_eq!(house.table(NETWORKS), new);
     house.check_refused(&["--table", "networks", "--check"], "cannot tell whether there is something newer");
     plain(&format!(

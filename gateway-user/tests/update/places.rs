@@ -38,7 +38,7 @@ fn a_full_disk_leaves_the_old_table() {
         eprintln!("no mount namespace can be had here: not tested");
         return;
     }
-    let new = later(10);
+    let new = later(2);
     let served = new.clone();
     // First the length is said, then it is found out by writing.
     let server = Server::start(move |asked, number| match number {
@@ -56,13 +56,13 @@ fn a_full_disk_leaves_the_old_table() {
     assert_eq!(server.asked().len(), 2);
     // With room it goes through.
     let output = on_a_small_disk(&house, old.len() + 2 * new.len() + (4 << 20)).output().unwrap();
-    crate::house::said(&output, 0, &format!("{} -> {}", date(1), date(10)));
+    crate::house::said(&output, 0, &format!("{} -> {}", date(1), date(2)));
     assert_eq!(std::fs::read(house.path("after").join(NETWORKS)).unwrap(), new);
 }
 
 #[test]
 fn two_updates_do_not_meet() {
-    let new = later(10);
+    let new = later(2);
     let served = new.clone();
     let server = Server::start(move |asked, number| match number {
         0 => honest(&served, "\"a\"", asked).stopping_at(1000, Then::Stall),
@@ -88,7 +88,7 @@ fn two_updates_do_not_meet() {
     first.kill().unwrap();
     first.wait().unwrap();
     assert!(!house.tables().join(NETWORKS).exists());
-    house.check(&[], &format!("-> {}", date(10)));
+    house.check(&[], &format!("-> {}", date(2)));
     assert_eq!(house.table(NETWORKS), new);
 }
 

@@ -7,9 +7,11 @@ use anyhow::{Context, anyhow, bail};
 use flate2::read::MultiGzDecoder;
 use gateway_core::enrich::Networks;
 use gateway_core::enrich::envelope::{self, TableDate, TableKind};
+use gateway_core::enrich::owners::OwnerTable;
+use gateway_core::enrich::suffixes::SuffixTable;
 use gateway_core::enrich::table::NetworkTable;
 use gateway_core::row::Network;
-use gateway_core::units::Country;
+use gateway_core::units::{Country, DomainName};
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -62,12 +64,15 @@ pub(super) fn check(path: &Path, wanted: TableKind) -> anyhow::Result<Checked> {
 }
 
 fn check_table(bytes: &[u8], wanted: TableKind) -> anyhow::Result<Checked> {
-    let envelope = envelope::open(bytes, wanted)?;
-    let date = civil(envelope.date)?;
-    drop(envelope);
-    if wanted == TableKind::Networks {
-        let table = NetworkTable::unpack(bytes)?;
-        check_known(|addr| table.network_of(addr), true, true)?;
+    let date = civil(envelope::date_of(bytes, wanted)?)?;
+    match wanted {
+        TableKind::Networks => {
+            let table = NetworkTable::unpack(bytes)?;
+            check_known(|addr| table.network_of(addr), true, true)?;
+        }
+        TableKind::Owners => check_owners(&OwnerTable::open(bytes)?)?,
+        TableKind::Suffixes => check_suffixes(&SuffixTable::open(bytes)?)?,
+        TableKind::Vendors => _ = envelope::open(bytes, wanted)?,
     }
     Ok(Checked { slot: Slot::of_kind(wanted), date })
 }
@@ -91,6 +96,23 @@ fn check_mmdb(path: &Path) -> anyhow::Result<Checked> {
         (true, true) => Slot::NetworksBoth,
     };
     Ok(Checked { slot, date: file.built_on().parse()? })
+}
+
+/// A table that knows nobody is no gain.
+fn check_owners(table: &OwnerTable) -> anyhow::Result<()> {
+    if table.rule_count() == 0 {
+        bail!("what came cannot be right: it knows the owner of no name");
+    }
+    Ok(())
+}
+
+/// Names are registered under `co.uk` since 1996.
+fn check_suffixes(table: &SuffixTable) -> anyhow::Result<()> {
+    let name = DomainName::parse("www.example.co.uk");
+    if name.as_ref().and_then(|name| table.registrable(name)) != Some("example.co.uk") {
+        bail!("what came cannot be right: it does not know that names are registered under co.uk");
+    }
+    Ok(())
 }
 
 fn check_known(
@@ -131,13 +153,16 @@ fn civil(date: TableDate) -> anyhow::Result<Date> {
     date.to_string().parse().with_context(|| format!("the table has the impossible date {date}"))
 }
 
-/// The date of the table of this kind that is part of the program.
-fn embedded_date(kind: TableKind) -> Option<Date> {
-    let packed = match kind {
-        TableKind::Networks => super::super::EMBEDDED,
-        TableKind::Owners | TableKind::Vendors | TableKind::Suffixes => return None,
+/// The date of the table of this kind that is part of the program; `None` in a build without.
+pub(super) fn embedded_date(kind: TableKind) -> Option<Date> {
+    let date = match kind {
+        TableKind::Networks => envelope::date_of(super::super::EMBEDDED, kind).ok()?,
+        TableKind::Owners => super::super::owners::embedded().ok()?.owners.as_of(),
+        TableKind::Suffixes => super::super::owners::embedded().ok()?.suffixes.as_of(),
+        TableKind::Vendors => return None,
     };
-    civil(envelope::date_of(packed, kind).ok()?).ok()
+    // A table that is not there is of the day 0.
+    civil(date).ok().filter(|_| date.0 > 0)
 }
 
 /// Unpacks a gzip file (RFC 1952) to `to`; returns whether it was one. Its checksums are checked on the way.

@@ -132,12 +132,15 @@ impl Drop for Output {
 fn hand_on(mut from: ChildStdout, to: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut chunk = vec![0; CHUNK_LEN];
-        let read = from.read(&mut chunk).map(|len| {
-            chunk.truncate(len);
-            chunk
-        });
-        let is_last = read.as_ref().map_or(true, Vec::is_empty);
-        if is_last && read.is_ok() || to.send(read).is_err() || is_last {
+        let (read, is_last) = match from.read(&mut chunk) {
+            Ok(0) => return,
+            Ok(len) => {
+                chunk.truncate(len);
+                (Ok(chunk), false)
+            }
+            Err(error) => (Err(error), true),
+        };
+        if to.send(read).is_err() || is_last {
             return;
         }
     }

@@ -1,7 +1,9 @@
 //! One table at a time: fetch each of its files, look at all of them, then put them in place.
 
 use super::address::{Scheme, candidates, scheme_of, shown};
-use super::check::{Checked, check, date_in_force, date_in_place, gunzip, published_hash, sha256_of};
+use super::check::{
+    Checked, check, date_in_force, date_in_place, embedded_date, gunzip, published_hash, sha256_of,
+};
 use super::fetch::{Answer, Fetched, Fetcher, Validators};
 use super::part::Part;
 use super::place::{Place, remove_if_there};
@@ -159,7 +161,12 @@ impl Update<'_> {
         let staged = if gunzip(&part.path, unpacked)? { unpacked.to_owned() } else { part.path.clone() };
         let Checked { slot, date } = check(&staged, table)?;
         let directory = self.place.path();
-        let old = date_in_force(slot, directory);
+        let (old, embedded) = (date_in_force(slot, directory), embedded_date(table));
+        if let Some(embedded) = embedded.filter(|embedded| date < *embedded) {
+            bail!(
+                "what came is of {date}, older than the one in the program, of {embedded}, which stays in use"
+            );
+        }
         if let Some(old) = old.filter(|old| date < *old && !self.options.allows_older) {
             bail!(
                 "what came is of {date}, older than the one in force, of {old}; --allow-older takes it all the same"
@@ -172,7 +179,10 @@ impl Update<'_> {
             );
         }
         let sha256 = sha256_of(&staged)?;
-        let is_same = sha256_of(&slot.path(directory)).is_ok_and(|in_place| in_place == sha256);
+        let path = slot.path(directory);
+        // Of the day of the one in the program, and nothing newer in place: that one is used.
+        let is_embedded = old == embedded && Some(date) == embedded && !slot.is_mmdb() && !path.exists();
+        let is_same = is_embedded || sha256_of(&path).is_ok_and(|in_place| in_place == sha256);
         let outcome = if is_same {
             Outcome::Fresh { from: shown(url), date: Some(date) }
         } else {
