@@ -19,12 +19,16 @@ use std::path::PathBuf;
   telltale update --table networks --from ./GeoLite2-ASN.mmdb
   telltale update --rollback --table networks    back to the one before
 
-Tables lie in the directory `tables` beside the database; the daemon reads them at its next start. Every file is
-checked before it takes the place of another, and the one before is kept. Exit codes: 0 updated or already fresh,
-2 failed; with --check 0 something newer is there, 1 nothing is.")]
+Tables lie in the directory tables beside the database; the daemon reads networks at its next start.
+Every file is checked before it takes the place of another, and the one before is kept.
+Exit codes: 0 updated or already fresh, 2 failed; with --check: 0 something newer is there, 1 not.")]
 pub struct Args {
-    #[command(flatten)]
-    flags: ConfigFlags,
+    /// Configuration file [default: /etc/telltale/telltale.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Database file, beside which the tables lie
+    #[arg(long, value_name = "FILE", env = "TELLTALE_DATABASE")]
+    database: Option<PathBuf>,
     /// Only say whether there is something newer
     #[arg(long, conflicts_with = "rollback")]
     check: bool,
@@ -84,7 +88,8 @@ impl Which {
 /// # Errors
 /// When a table could not be brought up to date; the tables in force stay.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Outcome> {
-    let mut config = Config::load(&args.flags)?;
+    let (file, database) = (args.config.clone(), args.database.clone());
+    let mut config = Config::load(&ConfigFlags { config: file, database, ..ConfigFlags::default() })?;
     let given = &mut config.update;
     if let Some(ca) = &args.ca {
         given.ca = Some(ca.clone());
@@ -114,8 +119,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Outcome> {
                 writeln!(out, "{}: {}", word(report.table), sentence(outcome))?;
             }
         }
-        if reports.iter().any(changes) {
-            writeln!(out, "a running daemon reads them at its next start")?;
+        // Other tables are asked when a report is made.
+        if reports.iter().any(|report| report.table == TableKind::Networks && changes(report)) {
+            writeln!(out, "the daemon reads the new table of networks at its next start")?;
         }
     }
     out.flush()?;

@@ -28,7 +28,7 @@ fn a_fresh_table_is_fetched_and_then_not_again() {
         ),
     );
     assert!(text.contains("owners: no source configured\n"), "{text}");
-    assert!(text.ends_with("a running daemon reads them at its next start\n"), "{text}");
+    assert!(text.contains("the daemon reads the new table of networks at its next start\n"), "{text}");
     assert_eq!(house.files(), [NETWORKS]);
     assert_eq!((house.table(NETWORKS), house.mode(NETWORKS)), (new, 0o644));
 

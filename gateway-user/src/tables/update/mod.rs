@@ -119,7 +119,8 @@ pub fn run(config: &Config, options: &Options) -> anyhow::Result<Vec<Report>> {
             Report { table, result }
         })
         .collect();
-    if !options.is_check && reports.iter().all(|report| report.result.is_ok()) {
+    let is_full = !options.is_check && options.from.is_none() && options.tables.is_empty();
+    if is_full && reports.iter().all(|report| report.result.is_ok()) {
         update.records.updated_at = Some(clock::now()?.wall.0 / 1_000_000_000);
         update.records.write(update.place.path())?;
     }
