@@ -37,11 +37,24 @@ pub(crate) struct NameIndexBuilder<const N: usize> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Match<'a, const N: usize> {
     /// The ending, as the index has it.
-    pub(crate) text: &'a str,
+    name: &'a [u8],
     /// Of how many labels it is.
     pub(crate) labels: usize,
     /// Its value.
     pub(crate) value: [u8; N],
+}
+
+impl<'a, const N: usize> Match<'a, N> {
+    /// The ending as text.
+    pub(crate) fn text(&self) -> &'a str {
+        // What was taken was text.
+        core::str::from_utf8(self.name).unwrap_or_default()
+    }
+
+    /// Of how many bytes it is.
+    pub(crate) fn len(&self) -> usize {
+        self.name.len()
+    }
 }
 
 impl<const N: usize> Default for NameIndex<N> {
@@ -177,6 +190,17 @@ impl<const N: usize> NameIndex<N> {
             .filter_map(|(_, name, value)| Some((core::str::from_utf8(name).ok()?, value)))
     }
 
+    /// Gives every name a new value.
+    pub(crate) fn revalue(&mut self, value: impl Fn(&[u8], [u8; N]) -> [u8; N]) {
+        let mut rest = &mut *self.records;
+        while let Some((&mut len, after)) = rest.split_first_mut() {
+            let Some((old, after)) = after.split_first_chunk_mut::<N>() else { return };
+            let Some((name, after)) = after.split_at_mut_checked(len.into()) else { return };
+            *old = value(name, *old);
+            rest = after;
+        }
+    }
+
     /// Tells `found` of every ending of the name that is in the index, the shortest first. Endings begin at a label;
     /// the whole name is the last of them.
     pub(crate) fn walk<'a>(&'a self, name: &str, mut found: impl FnMut(Match<'a, N>)) {
@@ -185,14 +209,13 @@ impl<const N: usize> NameIndex<N> {
         }
         let bits = self.buckets.len().saturating_sub(1).max(1).ilog2();
         let bytes = name.as_bytes();
-        let (mut hash, mut labels, mut at) = (begin(self.seed), 1, bytes.len());
-        for &byte in bytes.iter().rev() {
+        let (mut hash, mut labels) = (begin(self.seed), 1);
+        for (at, &byte) in bytes.iter().enumerate().rev() {
             if byte == b'.' {
-                self.look(bytes.get(at..).unwrap_or_default(), bucket_of(hash, bits), labels, &mut found);
+                self.look(bytes.get(at + 1..).unwrap_or_default(), bucket_of(hash, bits), labels, &mut found);
                 labels += 1;
             }
             hash = step(hash, byte);
-            at -= 1;
         }
         self.look(bytes, bucket_of(hash, bits), labels, &mut found);
     }
@@ -200,14 +223,15 @@ impl<const N: usize> NameIndex<N> {
     fn look<'a>(&'a self, ending: &[u8], bucket: usize, labels: usize, found: &mut impl FnMut(Match<'a, N>)) {
         let bound = |at: usize| self.buckets.get(at).and_then(|&at| usize::try_from(at).ok());
         let (Some(from), Some(to)) = (bound(bucket), bound(bucket + 1)) else { return };
-        let records = self.records.get(from..to).unwrap_or_default();
-        for (_, name, value) in each::<N>(records) {
+        let mut rest = self.records.get(from..to).unwrap_or_default();
+        while let Some((&len, after)) = rest.split_first() {
+            let Some((&value, after)) = after.split_first_chunk::<N>() else { return };
+            let Some((name, after)) = after.split_at_checked(len.into()) else { return };
             if name == ending {
-                if let Ok(text) = core::str::from_utf8(name) {
-                    found(Match { text, labels, value });
-                }
+                found(Match { name, labels, value });
                 return;
             }
+            rest = after;
         }
     }
 }
@@ -226,23 +250,26 @@ fn each<const N: usize>(records: &[u8]) -> impl Iterator<Item = (u32, &[u8], [u8
     })
 }
 
-// FNV-1a, 64 bits, over the bytes from the last to the first, so that a name's endings are hashed on the way.
+// A polynomial in 257 over the bytes from the last to the first, so that a name's endings are hashed on the way, and a
+// byte costs a shift and two additions. The multiplications that spread it come once for each ending.
 
 fn begin(seed: u64) -> u64 {
     0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn step(hash: u64, byte: u8) -> u64 {
-    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    (hash << 8).wrapping_add(hash.wrapping_add(byte.into()))
 }
 
 fn hash_of(seed: u64, name: &[u8]) -> u64 {
     name.iter().rev().fold(begin(seed), |hash, &byte| step(hash, byte))
 }
 
-/// The upper bits of the hash after one more mixing: the last bytes alone move only its lower half.
+/// The upper bits of the hash after some mixing: the last bytes alone move only its lower ones, and names that differ
+/// in one byte would stay neighbours.
 fn bucket_of(hash: u64, bits: u32) -> usize {
-    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     usize::try_from(mixed >> (64 - bits)).unwrap_or(0)
 }
 
@@ -264,9 +291,7 @@ mod tests {
 
     fn walked(index: &NameIndex<1>, name: &str) -> Vec<(String, usize, u8)> {
         let mut found = Vec::new();
-        index.walk(name, |Match { text, labels, value: [value] }| {
-            found.push((text.to_owned(), labels, value))
-        });
+        index.walk(name, |it| found.push((it.text().to_owned(), it.labels, it.value[0])));
         found
     }
 

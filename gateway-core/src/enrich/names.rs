@@ -6,19 +6,17 @@
 
 use super::envelope::TableDate;
 use super::lists::{Listing, NameList};
-use super::owners::{OwnerTable, Ownership};
+use super::owners::{Longest, OwnerTable, Ownership};
 use super::suffixes::{Suffix, SuffixTable};
 use crate::units::DomainName;
 
 /// Everything that says something of names. The default knows nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct NameTables {
-    /// The curated table.
-    pub owners: OwnerTable,
-    /// The public suffixes.
-    pub suffixes: SuffixTable,
-    /// The user's lists, those that win first.
-    pub lists: Vec<NameList>,
+    owners: OwnerTable,
+    suffixes: SuffixTable,
+    /// Those that win first.
+    lists: Vec<NameList>,
 }
 
 /// How much is known of whose a name is.
@@ -42,41 +40,69 @@ pub struct Hosting<'t, 'n> {
 }
 
 impl NameTables {
+    /// All that is known of names. Of the lists the first wins.
+    #[must_use]
+    pub fn new(mut owners: OwnerTable, suffixes: SuffixTable, lists: Vec<NameList>) -> Self {
+        owners.learn_suffixes(&suffixes);
+        Self { owners, suffixes, lists }
+    }
+
+    /// The curated table.
+    #[must_use]
+    pub fn owners(&self) -> &OwnerTable {
+        &self.owners
+    }
+
+    /// The public suffixes.
+    #[must_use]
+    pub fn suffixes(&self) -> &SuffixTable {
+        &self.suffixes
+    }
+
+    /// The user's lists, those that win first.
+    #[must_use]
+    pub fn lists(&self) -> &[NameList] {
+        &self.lists
+    }
+
     /// Whose a name is. A user's list that names an owner wins over the curated table, the first list over the next.
     #[must_use]
     pub fn standing_of<'t, 'n>(&'t self, name: &'n DomainName) -> Standing<'t, 'n> {
+        match self.owned_or_hosted(name) {
+            Some(Ok(ownership)) => Standing::Owned(ownership),
+            Some(Err(hosting)) => Standing::Hosted(hosting),
+            None => match self.suffixes.private_suffix_above(name) {
+                Some(suffix) => Standing::Hosted(Hosting { suffix, platform: None }),
+                None => Standing::Unknown,
+            },
+        }
+    }
+
+    /// What lists and rules say; `None` where they say nothing.
+    fn owned_or_hosted<'t, 'n>(
+        &'t self,
+        name: &'n DomainName,
+    ) -> Option<Result<Ownership<'t>, Hosting<'t, 'n>>> {
         if let Some(given) = self.lists.iter().find_map(|list| list.ownership_of(name.as_str())) {
-            return Standing::Owned(given);
+            return Some(Ok(given));
         }
-        let rule = self.owners.longest_rule(name.as_str());
-        // A rule for the very name, or for all of a customer's names, is about the customer.
-        if let Some((ownership, _)) = rule
-            && ownership.rule.len() == name.as_str().len()
-        {
-            return Standing::Owned(ownership);
+        let Longest { ownership, labels, may_host } = self.owners.longest_rule(name.as_str())?;
+        // A rule for the very name is about it.
+        if !may_host || ownership.rule.len() == name.as_str().len() {
+            return Some(Ok(ownership));
         }
-        let hosted = self.suffixes.private_suffix_above(name);
-        match (rule, hosted) {
-            (Some((ownership, labels)), Some(suffix))
-                if is_about_owner(&ownership, labels, suffix.split('.').count()) =>
-            {
-                Standing::Owned(ownership)
+        Some(match self.suffixes.private_suffix_above(name) {
+            Some(suffix) if !is_about_owner(&ownership, labels, suffix.split('.').count()) => {
+                Err(Hosting { suffix, platform: Some(ownership) })
             }
-            (rule, Some(suffix)) => {
-                Standing::Hosted(Hosting { suffix, platform: rule.map(|(platform, _)| platform) })
-            }
-            (Some((ownership, _)), None) => Standing::Owned(ownership),
-            (None, None) => Standing::Unknown,
-        }
+            _ => Ok(ownership),
+        })
     }
 
     /// Whose a name is; `None` where that is not known, hosted names included.
     #[must_use]
     pub fn ownership_of(&self, name: &DomainName) -> Option<Ownership<'_>> {
-        match self.standing_of(name) {
-            Standing::Owned(ownership) => Some(ownership),
-            Standing::Hosted(_) | Standing::Unknown => None,
-        }
+        self.owned_or_hosted(name)?.ok()
     }
 
     /// Which lists have a name, in their order.

@@ -17,6 +17,7 @@ pub mod screen;
 pub mod top;
 mod update;
 pub mod when;
+mod who;
 
 use clap::{Parser, Subcommand};
 use std::io::{BufWriter, Write};
@@ -41,6 +42,7 @@ enum Command {
     Top(top::Args),
     Flows(flows::Args),
     Explain(explain::Args),
+    Who(who::Args),
     Devices(devices::Args),
     Update(update::Args),
     Doctor(doctor::DoctorArgs),
@@ -86,6 +88,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Top(args) => top::run(&args, &mut out)?,
         Command::Flows(args) => flows::run(&args, &mut out)?,
         Command::Explain(args) => explain::run(&args, &mut out)?,
+        Command::Who(args) => who::run(&args, &mut out)?,
         Command::Devices(args) => devices::run(&args, &mut out)?,
         Command::Completions(args) => completions::run(&args, &mut out)?,
         Command::Man(args) => man::run(&args, &mut out)?,

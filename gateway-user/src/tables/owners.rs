@@ -45,7 +45,7 @@ pub struct Loaded {
 /// # Errors
 /// A damaged program file.
 pub fn embedded() -> anyhow::Result<NameTables> {
-    Ok(NameTables { owners: embedded_owners()?, suffixes: embedded_suffixes()?, lists: Vec::new() })
+    Ok(NameTables::new(embedded_owners()?, embedded_suffixes()?, Vec::new()))
 }
 
 #[cfg(any(feature = "tables-full", feature = "tables-small"))]
@@ -79,7 +79,7 @@ pub fn updates_beside(database: &Path) -> PathBuf {
 /// # Errors
 /// A damaged program file. Whatever is wrong with other files is a warning.
 pub fn load(updates: &Path, lists: &[ListConfig]) -> anyhow::Result<Loaded> {
-    let NameTables { mut owners, mut suffixes, .. } = embedded()?;
+    let (mut owners, mut suffixes) = (embedded_owners()?, embedded_suffixes()?);
     let mut warnings = Vec::new();
     let place = Place { path: updates.join(OWNERS_FILE), kind: TableKind::Owners, have: owners.as_of() };
     if let Some(newer) = place.newer(OwnerTable::open, &mut warnings) {
@@ -91,7 +91,7 @@ pub fn load(updates: &Path, lists: &[ListConfig]) -> anyhow::Result<Loaded> {
         suffixes = newer;
     }
     let (lists, notes) = lists::load(lists, &mut warnings);
-    Ok(Loaded { tables: NameTables { owners, suffixes, lists }, warnings, notes })
+    Ok(Loaded { tables: NameTables::new(owners, suffixes, lists), warnings, notes })
 }
 
 /// A file that may hold a newer table.

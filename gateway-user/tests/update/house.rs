@@ -2,9 +2,11 @@
 
 use gateway_core::enrich::envelope::{self, TableDate, TableKind};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// The network table that is part of the program.
@@ -19,12 +21,17 @@ pub fn days(later: i64) -> u64 {
     u64::try_from(i64::from(embedded.0) + later).unwrap()
 }
 
-/// The embedded table, with a date so many days later.
+/// The embedded table, with a date so many days later. Packing takes a while: each is packed once.
 pub fn later(later: i64) -> Vec<u8> {
-    let table = envelope::open(EMBEDDED, TableKind::Networks).unwrap();
-    let date = TableDate(u32::try_from(days(later)).unwrap());
-    let sealed = envelope::seal(TableKind::Networks, table.version, date, &table.body).unwrap();
-    compress_to_vec(sealed.as_slice(), CompressionLevel::Fastest)
+    static PACKED: Mutex<BTreeMap<i64, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut packed = PACKED.lock().unwrap();
+    let pack = || {
+        let table = envelope::open(EMBEDDED, TableKind::Networks).unwrap();
+        let date = TableDate(u32::try_from(days(later)).unwrap());
+        let sealed = envelope::seal(TableKind::Networks, table.version, date, &table.body).unwrap();
+        compress_to_vec(sealed.as_slice(), CompressionLevel::Fastest)
+    };
+    packed.entry(later).or_insert_with(pack).clone()
 }
 
 /// The date of [`later`], as printed.

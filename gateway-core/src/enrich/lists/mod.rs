@@ -216,11 +216,11 @@ impl NameList {
             let detail = usize::from(u16::from_le_bytes([low, high]))
                 .checked_sub(1)
                 .and_then(|at| self.details.get(at));
-            if (covers & ALL_BELOW != 0 || found.text.len() == name.len()) && fits(detail) {
-                longest = Some((found.text, detail));
+            if (covers & ALL_BELOW != 0 || found.len() == name.len()) && fits(detail) {
+                longest = Some((found, detail));
             }
         });
-        longest
+        longest.map(|(found, detail)| (found.text(), detail))
     }
 
     fn source(&self) -> &Source {

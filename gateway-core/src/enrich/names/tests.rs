@@ -51,7 +51,7 @@ fn tables(lists: &[(&str, &str)]) -> NameTables {
     )
     .unwrap();
     let lists = lists.iter().map(|(title, text)| list(title, text)).collect();
-    NameTables { owners, suffixes, lists }
+    NameTables::new(owners, suffixes, lists)
 }
 
 fn list(title: &str, text: &str) -> NameList {

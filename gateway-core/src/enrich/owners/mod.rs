@@ -12,7 +12,9 @@ pub use purpose::Purpose;
 
 use super::envelope::{TableDate, TableError};
 use super::name_index::{NameIndex, NameIndexBuilder};
+use super::suffixes::SuffixTable;
 use crate::units::{Country, DomainName};
+use std::collections::BTreeSet;
 
 /// A chain of parents longer than this is a mistake; it also ends the walk along a circle.
 const MAX_PARENTS: usize = 8;
@@ -52,6 +54,19 @@ pub(crate) struct Claim {
     pub(crate) purpose: Purpose,
     pub(crate) source: u16,
     pub(crate) has_customers: bool,
+}
+
+/// May a company's suffix lie at or below a rule? As long as nobody has looked, it may.
+const MAY_HOST: u8 = 1;
+const HOSTS_NOBODY: u8 = 0;
+
+/// What the longest rule says.
+pub(crate) struct Longest<'t> {
+    pub(crate) ownership: Ownership<'t>,
+    /// Labels of the rule.
+    pub(crate) labels: usize,
+    /// May the name be a customer's?
+    pub(crate) may_host: bool,
 }
 
 /// Whose a name is, and who says so.
@@ -126,8 +141,8 @@ pub struct OwnerTable {
     sources: Vec<Source>,
     owners: Vec<Owner>,
     claims: Vec<Claim>,
-    /// Name → place of its claim.
-    names: NameIndex<2>,
+    /// Name → place of its claim, and whether customers may have names below it.
+    names: NameIndex<3>,
 }
 
 impl Owner {
@@ -168,7 +183,7 @@ impl OwnerTable {
             });
         }
         let mut claims: Vec<Claim> = Vec::with_capacity(rules.len());
-        let mut names = NameIndexBuilder::<2>::default();
+        let mut names = NameIndexBuilder::<3>::default();
         for RuleParts { owner, purpose, source, has_customers, names: covered } in rules {
             let at = u16::try_from(claims.len()).map_err(|_| TableError::TooLarge)?;
             claims.push(Claim {
@@ -178,7 +193,8 @@ impl OwnerTable {
                 has_customers,
             });
             for name in covered {
-                names.push(name.as_str(), at.to_le_bytes()).ok_or(TableError::TooLarge)?;
+                let [low, high] = at.to_le_bytes();
+                names.push(name.as_str(), [low, high, MAY_HOST]).ok_or(TableError::TooLarge)?;
             }
         }
         let given = names.len();
@@ -191,15 +207,31 @@ impl OwnerTable {
     }
 
     /// What the longest rule says of a name, whoever's customer it may be.
-    pub(crate) fn longest_rule(&self, name: &str) -> Option<(Ownership<'_>, usize)> {
+    pub(crate) fn longest_rule(&self, name: &str) -> Option<Longest<'_>> {
         let mut longest = None;
         self.names.walk(name, |found| longest = Some(found));
         let found = longest?;
-        Some((self.ownership(found.text, found.value)?, found.labels))
+        let [.., hosts] = found.value;
+        let ownership = self.ownership(found.text(), found.value)?;
+        Some(Longest { ownership, labels: found.labels, may_host: hosts == MAY_HOST })
     }
 
-    fn ownership<'t>(&'t self, rule: &'t str, value: [u8; 2]) -> Option<Ownership<'t>> {
-        let claim = self.claims.get(usize::from(u16::from_le_bytes(value)))?;
+    /// Marks the rules that no suffix of a company's lies at or below: of their names no suffix needs to be looked up.
+    pub(crate) fn learn_suffixes(&mut self, suffixes: &SuffixTable) {
+        let mut hosting: BTreeSet<Vec<u8>> = BTreeSet::new();
+        for suffix in suffixes.private_names() {
+            self.names.walk(suffix, |found| {
+                hosting.insert(found.text().as_bytes().to_vec());
+            });
+        }
+        self.names.revalue(|name, [low, high, _]| {
+            [low, high, if hosting.contains(name) { MAY_HOST } else { HOSTS_NOBODY }]
+        });
+    }
+
+    fn ownership<'t>(&'t self, rule: &'t str, value: [u8; 3]) -> Option<Ownership<'t>> {
+        let [low, high, _] = value;
+        let claim = self.claims.get(usize::from(u16::from_le_bytes([low, high])))?;
         Some(Ownership {
             owner: self.owners.get(usize::from(claim.owner))?,
             purpose: claim.purpose,

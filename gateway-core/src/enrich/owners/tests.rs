@@ -48,7 +48,9 @@ pub(in crate::enrich) fn parts() -> OwnerParts {
 fn check(name: &str, expected: Option<(&str, Purpose, &str, &str)>) {
     let table = OwnerTable::new(parts()).unwrap();
     let found = table.longest_rule(name);
-    let found = found.as_ref().map(|(o, _)| (&*o.owner.id, o.purpose, o.rule, &*o.source.title));
+    let found = found
+        .as_ref()
+        .map(|Longest { ownership: o, .. }| (&*o.owner.id, o.purpose, o.rule, &*o.source.title));
     assert_eq!(found, expected, "{name}");
 }
 
@@ -66,10 +68,10 @@ fn the_longest_rule_wins() {
 #[test]
 fn an_owner_has_its_parents_and_its_proof() {
     let table = OwnerTable::new(parts()).unwrap();
-    let (found, _) = table.longest_rule("po.co").unwrap();
+    let Longest { ownership: found, .. } = table.longest_rule("po.co").unwrap();
     assert_eq!(found.parents().map(|owner| &*owner.id).collect::<Vec<_>>(), ["xiaomi"]);
     assert_eq!(&*found.owner_source().title, "policy");
-    let (found, _) = table.longest_rule("miui.com").unwrap();
+    let Longest { ownership: found, .. } = table.longest_rule("miui.com").unwrap();
     assert_eq!((found.parents().count(), found.list), (0, None));
     assert_eq!(found.owner.seat.as_deref(), Some("Beijing"));
 }
@@ -139,7 +141,7 @@ fn a_purpose_of_a_newer_program_is_not_further_known() {
     bytes[at..at + 9].copy_from_slice(b"telepathy");
     let file = packed(&seal(TableKind::Owners, 1, TableDate(1), &bytes).unwrap());
     let table = OwnerTable::open(&file).unwrap();
-    let (found, _) = table.longest_rule("data.mistat.xiaomi.com").unwrap();
+    let Longest { ownership: found, .. } = table.longest_rule("data.mistat.xiaomi.com").unwrap();
     assert_eq!((found.purpose, found.rule), (Purpose::Service, "data.mistat.xiaomi.com"));
 }
 

@@ -61,6 +61,8 @@ impl SuffixRule {
 
 /// Every bit that a rule may have.
 const ALL_BITS: u8 = 0b11_1111;
+/// Those of the private section.
+const PRIVATE_BITS: u8 = 0b11_1000;
 
 /// The public suffix of a name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +107,6 @@ impl SuffixTable {
     #[must_use]
     pub fn suffix_of<'n>(&self, name: &'n DomainName) -> Suffix<'n> {
         let name = name.as_str();
-        let total = name.split('.').count();
         let (mut longest, mut section, mut is_excepted) = (1, None, false);
         self.rules.walk(name, |rule| {
             let [bits] = rule.value;
@@ -121,16 +122,13 @@ impl SuffixTable {
                 if has(RuleKind::Exact) && (rule.labels > longest || section.is_none()) {
                     (longest, section) = (rule.labels, Some(by));
                 }
-                if has(RuleKind::Wildcard) && rule.labels < total && rule.labels + 1 > longest {
+                if has(RuleKind::Wildcard) && rule.len() < name.len() && rule.labels + 1 > longest {
                     (longest, section) = (rule.labels + 1, Some(by));
                 }
             }
         });
-        Suffix {
-            text: ending(name, longest).unwrap_or(name),
-            section,
-            registrable: ending(name, longest + 1),
-        }
+        let (text, registrable) = endings(name, longest);
+        Suffix { text, section, registrable }
     }
 
     /// The suffix that a company made one and the name lies below; `None` for a name of the suffix itself, and where
@@ -169,6 +167,11 @@ impl SuffixTable {
         rules
     }
 
+    /// Names that the private section has a rule for.
+    pub(crate) fn private_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().filter(|(_, [bits])| bits & PRIVATE_BITS != 0).map(|(name, _)| name)
+    }
+
     /// How many names have a rule.
     #[must_use]
     pub fn rule_count(&self) -> usize {
@@ -189,13 +192,12 @@ fn join(first: &mut [u8; 1], later: [u8; 1]) {
     }
 }
 
-/// The last so many labels of a name; `None` where it has fewer.
-fn ending(name: &str, labels: usize) -> Option<&str> {
-    let before = labels.checked_sub(1)?;
-    match name.rmatch_indices('.').nth(before) {
-        Some((dot, _)) => name.get(dot + 1..),
-        None => (name.split('.').count() == labels).then_some(name),
-    }
+/// The last so many labels of a name, and one more; `None` where it has no more.
+fn endings(name: &str, labels: usize) -> (&str, Option<&str>) {
+    let mut dots = name.bytes().enumerate().rev().filter(|&(_, byte)| byte == b'.').map(|(at, _)| at + 1);
+    let Some(start) = dots.nth(labels.saturating_sub(1)) else { return (name, None) };
+    let more = dots.next().unwrap_or(0);
+    (name.get(start..).unwrap_or(name), name.get(more..))
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ fn the_embedded_tables_tell_a_platform_from_its_customers() {
 #[test]
 fn the_embedded_tables_are_small_in_memory() {
     let tables = embedded().unwrap();
-    assert!(tables.owners.memory_bytes() < 700_000, "{}", tables.owners.memory_bytes());
-    assert!(tables.suffixes.memory_bytes() < 250_000, "{}", tables.suffixes.memory_bytes());
+    assert!(tables.owners().memory_bytes() < 700_000, "{}", tables.owners().memory_bytes());
+    assert!(tables.suffixes().memory_bytes() < 250_000, "{}", tables.suffixes().memory_bytes());
     assert!(SUFFIXES.len() < 60_000, "{}", SUFFIXES.len());
 }

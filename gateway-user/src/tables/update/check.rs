@@ -157,8 +157,8 @@ fn civil(date: TableDate) -> anyhow::Result<Date> {
 pub(super) fn embedded_date(kind: TableKind) -> Option<Date> {
     let date = match kind {
         TableKind::Networks => envelope::date_of(super::super::EMBEDDED, kind).ok()?,
-        TableKind::Owners => super::super::owners::embedded().ok()?.owners.as_of(),
-        TableKind::Suffixes => super::super::owners::embedded().ok()?.suffixes.as_of(),
+        TableKind::Owners => super::super::owners::embedded().ok()?.owners().as_of(),
+        TableKind::Suffixes => super::super::owners::embedded().ok()?.suffixes().as_of(),
         TableKind::Vendors => return None,
     };
     // A table that is not there is of the day 0.
