@@ -6,10 +6,12 @@
 
 mod lists;
 mod sizes;
+mod update;
 mod value;
 
 pub use lists::ListConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
+pub use update::{Source, UpdateConfig};
 pub use value::Level;
 
 use crate::links::Selection;
@@ -19,6 +21,7 @@ use lists::Lists;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use update::RawUpdate;
 use value::{DrainEverySecs, FastSlots, Interfaces, Prefix};
 
 /// Read when no file is named.
@@ -76,6 +79,8 @@ pub struct Config {
     pub log: Level,
     /// Slots per CPU of the fast table: a power of two; `None` follows the machine's memory.
     pub fast_slots_per_cpu: Option<u32>,
+    /// Where fresh tables come from.
+    pub update: UpdateConfig,
 }
 
 /// The flags that every command with a configuration has; each wins over the file.
@@ -114,6 +119,7 @@ struct RawConfig {
     kernel_log: Option<Level>,
     log: Option<Level>,
     fast_slots_per_cpu: Option<FastSlots>,
+    update: Option<RawUpdate>,
 }
 
 impl Default for Config {
@@ -164,6 +170,7 @@ impl Config {
             kernel_log,
             log,
             fast_slots_per_cpu,
+            update,
         } = raw;
         let prefixes = |list: Vec<Prefix>| list.into_iter().map(|Prefix(network)| network).collect();
         Self {
@@ -179,6 +186,7 @@ impl Config {
             kernel_log: kernel_log.unwrap_or(Level::Off),
             log: log.unwrap_or(Level::Info),
             fast_slots_per_cpu: fast_slots_per_cpu.and_then(|FastSlots(slots)| slots),
+            update: UpdateConfig::checked(update.unwrap_or_default()),
         }
     }
 
@@ -291,6 +299,8 @@ mod tests {
             name = "mine"
             date = "2026-11-20"
             format = "json"
+            [update]
+            retries = 7
             "#,
         );
         let expected = Config {
@@ -311,6 +321,7 @@ mod tests {
             kernel_log: Level::Debug,
             log: Level::Warn,
             fast_slots_per_cpu: Some(64),
+            update: UpdateConfig { retries: 7, ..UpdateConfig::default() },
         };
         assert_eq!(config.unwrap(), expected);
     }

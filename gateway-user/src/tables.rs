@@ -6,6 +6,7 @@
 mod lists;
 mod mmdb;
 pub mod owners;
+pub mod update;
 
 use anyhow::Context;
 use gateway_core::enrich::Networks;
