@@ -9,6 +9,7 @@ mod geo;
 mod hold;
 mod test;
 mod tidy;
+mod vendors;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -56,6 +57,8 @@ enum Command {
         #[arg(long, value_parser = parse_mac)]
         gateway_mac: [u8; 6],
     },
+    /// Builds the embedded tables of MAC prefixes (who made a network interface) from the IEEE's registry
+    Vendors(vendors::VendorsArgs),
     /// Removes a run of the lab when standard input ends
     #[command(name = lab::run::CLEANER_COMMAND, hide = true)]
     LabCleaner {
@@ -105,6 +108,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Truth { interface, gateway_mac } => {
             lab::truth::count_until_end_of_input(&interface, gateway_mac)
         }
+        Command::Vendors(arguments) => vendors::run(&arguments),
         Command::LabCleaner { run } => lab::run::clean_at_end_of_input(&run),
     };
     done.map(|()| ExitCode::SUCCESS)
