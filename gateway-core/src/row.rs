@@ -183,6 +183,60 @@ pub enum RowKind {
     Local = 3,
 }
 
+/// What must be said of a network, beside whose it is: a set.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct NetworkMarks(u8);
+
+impl NetworkMarks {
+    /// Nothing is known that must be said.
+    pub const NONE: Self = Self(0);
+    /// Content delivery: it serves what others publish, from many places.
+    pub const CDN: Self = Self(1);
+    /// The same address is announced in many places at once (RFC 4786): it is in no one country.
+    pub const ANYCAST: Self = Self(1 << 1);
+    /// A cloud or hoster: its machines are rented out.
+    pub const CLOUD: Self = Self(1 << 2);
+
+    /// Every mark, with the word it is printed as.
+    pub const ALL: [(Self, &'static str); 3] =
+        [(Self::CDN, "cdn"), (Self::ANYCAST, "anycast"), (Self::CLOUD, "cloud")];
+
+    /// Both together.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// All of `other`'s?
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Is a country for such an address one of many?
+    #[must_use]
+    pub const fn country_is_doubtful(self) -> bool {
+        self.has(Self::ANYCAST)
+    }
+
+    /// The word of each that is set.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().filter(move |(mark, _)| self.has(*mark)).map(|(_, word)| word)
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// From its number, as stored; `None` if it has a mark that this program does not know.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        if number < 1 << 3 { Some(Self(number)) } else { None }
+    }
+}
+
 /// Whose network an address is in, and where, as a table said on a date.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Network {
@@ -190,8 +244,12 @@ pub struct Network {
     pub asn: Option<u32>,
     /// The organisation that announces the address.
     pub organisation: Option<String>,
-    /// The country the address is in.
+    /// The country the address is in. Doubtful where the marks say so.
     pub country: Option<Country>,
+    /// The country in which the operator of the autonomous system has registered it: paper, not place.
+    pub registered: Option<Country>,
+    /// What must be said with it.
+    pub marks: NetworkMarks,
 }
 
 /// What tells one row of an interval from another.

@@ -166,6 +166,8 @@ fn batch_of(epoch: u64, row_count: u32) -> Batch {
         asn: Some(45_000 + n % 300),
         organisation: Some(format!("Organisation {} Ltd.", n % 300)),
         country: Country::parse("SG"),
+        registered: Country::parse("CN"),
+        ..Network::default()
     };
     let began = epoch * MINUTE_NS;
     Batch {

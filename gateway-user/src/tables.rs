@@ -75,9 +75,10 @@ impl Networks for UserTables {
             file.fill(addr, &mut network);
         }
         if let Some(known) = self.fallback.as_ref().and_then(|table| table.network_of(addr)) {
-            let Network { asn, organisation, country } = known;
+            let Network { asn, organisation, country, registered, marks } = known;
             if !self.gives_systems {
                 (network.asn, network.organisation) = (asn, organisation);
+                (network.registered, network.marks) = (registered, marks);
             }
             if !self.gives_countries {
                 network.country = country;

@@ -6,8 +6,8 @@ mod fixture;
 use fixture::{REDMI, batch, epoch, evening, key, name, row, volume};
 use gateway_core::application::Application;
 use gateway_core::query::{Filter, FlowSum, TimeRange, parse_country};
-use gateway_core::row::{Batch, DeviceFact, Evidence, FlowRow, LateName, Marks, RowKey};
-use gateway_core::units::{BootTime, Mac, Volume, WallTime};
+use gateway_core::row::{Batch, DeviceFact, Evidence, FlowRow, LateName, Marks, NetworkMarks, RowKey};
+use gateway_core::units::{BootTime, Country, Mac, Volume, WallTime};
 use gateway_user::store::{Appended, Reader, Writer};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -234,11 +234,20 @@ fn networks_and_their_date_follow_the_tables() {
     store.writer.set_tables_date(Some("2026-11"));
     let mut second = batches.next().unwrap();
     second.networks.truncate(1);
-    second.networks.iter_mut().for_each(|(_, n)| n.organisation = Some("Renamed".into()));
+    let marks = NetworkMarks::CDN.with(NetworkMarks::ANYCAST);
+    for (_, network) in &mut second.networks {
+        network.organisation = Some("Renamed".into());
+        (network.registered, network.marks) = (Country::parse("CN"), marks);
+    }
     store.writer.append(&second).unwrap();
     assert_eq!(store.reader().tables_dates().unwrap(), Some(("2026-10".into(), "2026-11".into())));
     let renamed = Filter { peers: vec!["47.241.0.0/16".parse().unwrap()], ..Filter::default() };
-    assert!(store.flows(&renamed).iter().all(|f| f.network.organisation.as_deref() == Some("Renamed")));
+    for flow in store.flows(&renamed) {
+        let network = flow.network;
+        assert_eq!(network.organisation.as_deref(), Some("Renamed"));
+        assert_eq!((network.country, network.registered), (Country::parse("SG"), Country::parse("CN")));
+        assert_eq!(network.marks, marks);
+    }
 }
 
 #[test]

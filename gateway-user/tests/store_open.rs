@@ -5,7 +5,7 @@ mod fixture;
 
 use gateway_core::application::Application;
 use gateway_core::query::{Filter, TimeRange};
-use gateway_core::row::{Evidence, Marks};
+use gateway_core::row::{Evidence, Marks, NetworkMarks};
 use gateway_user::store::{Appended, Reader, Writer};
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt;
@@ -58,12 +58,12 @@ fn a_newer_schema_is_refused_with_both_versions() {
     let (_directory, path) = place();
     drop(Writer::open(&path).unwrap());
     let db = Connection::open(&path).unwrap();
-    db.pragma_update(None, "user_version", 7).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    check_refused(&path, "it has schema 7, this program knows up to 2");
+    check_refused(&path, "it has schema 99, this program knows up to ");
     let version: i32 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |r| r.get(0)).unwrap();
-    assert_eq!(version, 7, "refusing changes nothing");
+    assert_eq!(version, 99, "refusing changes nothing");
 }
 
 #[test]
@@ -172,7 +172,8 @@ fn a_database_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
     drop(old(&path));
     let line = format!("{:#}", Reader::open(&path).map(|_| ()).unwrap_err());
     assert!(
-        line.contains("it has schema 1, this program reads 2; `telltale run` brings it up to date"),
+        line.contains("it has schema 1, this program reads ")
+            && line.ends_with("; `telltale run` brings it up to date"),
         "{line}"
     );
     let mut writer = Writer::open(&path).unwrap();
@@ -189,6 +190,7 @@ fn a_database_of_schema_1_is_brought_up_to_date_with_all_that_is_in_it() {
     for flow in &flows {
         assert_eq!((flow.key.marks, flow.key.application), (Marks::NONE, Application::Unknown));
         assert_eq!(flow.oldest_answer_secs, None);
+        assert_eq!((flow.network.registered, flow.network.marks), (None, NetworkMarks::NONE));
     }
     assert_eq!(reader.devices().unwrap()[0].vendor_class.as_deref(), Some("android-dhcp-10"));
     assert_eq!(reader.ledger(TimeRange::EVER).unwrap()[0].bytes, Some(330));

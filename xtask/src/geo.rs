@@ -8,6 +8,7 @@ mod steps;
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use gateway_core::enrich::envelope::TableDate;
 use gateway_core::enrich::table::{AsEntry, NetworkTable, TableParts};
 use gateway_core::units::Country;
 use read::{Range, Ranges};
@@ -46,7 +47,7 @@ pub fn run(args: &GeoArgs) -> anyhow::Result<()> {
     let (table, blanked) = build(&systems, &countries)?;
     check_sentinels(&table)?;
     check_truth(&table, &systems, &countries)?;
-    let bytes = table.encode()?;
+    let bytes = table.seal()?;
     let packed = zstd::encode_all(bytes.as_slice(), ZSTD_LEVEL).context("compress the table")?;
     ensure!(NetworkTable::unpack(&packed)? == table, "the packed table is not the table");
     std::fs::write(out, &packed).with_context(|| format!("write {}", out.display()))?;
@@ -79,15 +80,16 @@ fn build(
                 .then(|| AsEntry { number: *number, organisation: organisation.clone() })
         })
         .collect();
-    let systems = ranked(&kept, &systems.v4, &systems.v6, &systems.built_on);
+    let systems = ranked(&kept, &systems.v4, &systems.v6, systems.built_on);
     let known: Vec<Option<Country>> = countries.values.iter().map(|code| known_country(code)).collect();
-    let countries = ranked(&known, &countries.v4, &countries.v6, &countries.built_on);
+    let countries = ranked(&known, &countries.v4, &countries.v6, countries.built_on);
     let countries_v6 = steps::from_ranges(&countries.v6);
     let (countries_v6, blanked) = steps::coarsened(&countries_v6, &systems.v6);
     let table = NetworkTable::new(TableParts {
+        date: systems.built_on.min(countries.built_on),
         source: "IP Geolocation by DB-IP, https://db-ip.com, CC BY 4.0, modified".into(),
         as_of: if systems.built_on == countries.built_on {
-            systems.built_on.clone()
+            systems.built_on.to_string()
         } else {
             format!("ASN {}, country {}", systems.built_on, countries.built_on)
         },
@@ -107,7 +109,7 @@ fn ranked<T: Clone + Ord>(
     kept: &[Option<T>],
     v4: &[Range<u32>],
     v6: &[Range<u64>],
-    built_on: &str,
+    built_on: TableDate,
 ) -> Ranges<T> {
     let mut counts = vec![0_usize; kept.len()];
     for value in v4.iter().map(|r| r.value).chain(v6.iter().map(|r| r.value)) {
@@ -133,7 +135,7 @@ fn ranked<T: Clone + Ord>(
         values: order.into_iter().map(|(_, value, _)| value.clone()).collect(),
         v4: v4.iter().filter_map(|r| Some(Range { value: rename(r.value)?, ..*r })).collect(),
         v6: v6.iter().filter_map(|r| Some(Range { value: rename(r.value)?, ..*r })).collect(),
-        built_on: built_on.to_owned(),
+        built_on,
     }
 }
 

@@ -2,6 +2,8 @@
 //! Imports rows and units only; tables come in as bytes, behind [`Networks`] or as a part of the program, never as
 //! files.
 
+mod cursor;
+pub mod envelope;
 pub mod resolvers;
 pub mod table;
 

@@ -7,11 +7,12 @@
 mod format;
 mod ranges;
 
-pub use format::{FORMAT_VERSION, MAX_TABLE_LEN, TableError};
+pub use format::FORMAT_VERSION;
 pub use ranges::{RangeKey, RangeMap};
 
 use super::Networks;
-use crate::row::Network;
+use super::envelope::{TableDate, TableError};
+use crate::row::{Network, NetworkMarks};
 use crate::units::Country;
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -36,6 +37,8 @@ pub struct Step<K> {
 /// What a table is made from. Steps ascend strictly by `start`; what is before the first is unknown.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TableParts {
+    /// The day the addresses' data is of; where there are two, the older.
+    pub date: TableDate,
     /// Where the data is from and under which licence, for print.
     pub source: String,
     /// The date or dates of the data, for print.
@@ -57,6 +60,7 @@ pub struct TableParts {
 /// A table ready to be asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NetworkTable {
+    date: TableDate,
     source: String,
     as_of: String,
     systems: Vec<AsEntry>,
@@ -83,6 +87,7 @@ impl NetworkTable {
     /// [`TableError::Malformed`] where steps do not ascend or point past their list.
     pub fn new(parts: TableParts) -> Result<Self, TableError> {
         let TableParts {
+            date,
             source,
             as_of,
             systems,
@@ -97,11 +102,18 @@ impl NetworkTable {
             systems_v6: ranges_of(&systems_v6, systems.len(), "systems_v6")?,
             countries_v4: ranges_of(&countries_v4, countries.len(), "countries_v4")?,
             countries_v6: ranges_of(&countries_v6, countries.len(), "countries_v6")?,
+            date,
             source,
             as_of,
             systems,
             countries,
         })
+    }
+
+    /// The day its data is of.
+    #[must_use]
+    pub fn date(&self) -> TableDate {
+        self.date
     }
 
     /// Where the data is from and under which licence.
@@ -158,6 +170,8 @@ impl Networks for NetworkTable {
             asn: system.map(|s| s.number),
             organisation: system.filter(|s| !s.organisation.is_empty()).map(|s| s.organisation.clone()),
             country,
+            registered: None,
+            marks: NetworkMarks::NONE,
         })
     }
 

@@ -194,13 +194,13 @@ struct DestinationSum {
 impl DestinationSum {
     fn add(&mut self, flow: &FlowSum) {
         let bytes = flow.volume.bytes();
-        let Network { asn, organisation, country } = &flow.network;
+        let Network { asn, organisation, country, registered: _, marks: _ } = &flow.network;
         self.volume.add(flow.volume);
         self.conversations = self.conversations.saturating_add(flow.conversations);
         let (sum, marks) = self.evidence.entry(flow.key.evidence).or_default();
         (*sum, *marks) = (*sum + bytes, marks.with(shown_marks(&flow.key)));
         if asn.is_some() || organisation.is_some() {
-            let network = Network { asn: *asn, organisation: organisation.clone(), country: None };
+            let network = Network { asn: *asn, organisation: organisation.clone(), ..Network::default() };
             *self.networks.entry(network).or_default() += bytes;
         }
         if let Some(country) = country {

@@ -316,6 +316,6 @@ fn destination(destination: &Destination) -> JsonDestination<'_> {
 }
 
 fn network(network: &Network) -> JsonNetwork<'_> {
-    let Network { asn, organisation, country: _ } = network;
+    let Network { asn, organisation, country: _, registered: _, marks: _ } = network;
     JsonNetwork { asn: *asn, organisation: organisation.as_deref() }
 }

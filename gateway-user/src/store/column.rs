@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use gateway_core::application::Application;
-use gateway_core::row::{EpochId, Evidence, Marks, OpenedBy, RowKind};
+use gateway_core::row::{EpochId, Evidence, Marks, NetworkMarks, OpenedBy, RowKind};
 use gateway_core::units::{Mac, Volume};
 use rusqlite::types::{FromSqlError, Type};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -96,6 +96,11 @@ pub(super) fn evidence_of(number: u8) -> rusqlite::Result<Evidence> {
 
 pub(super) fn marks_of(number: u8) -> rusqlite::Result<Marks> {
     Marks::from_number(number).ok_or_else(|| foreign("marks that this program does not know"))
+}
+
+pub(super) fn network_marks_of(number: u8) -> rusqlite::Result<NetworkMarks> {
+    NetworkMarks::from_number(number)
+        .ok_or_else(|| foreign("marks of a network that this program does not know"))
 }
 
 pub(super) fn application_of(number: u8) -> rusqlite::Result<Application> {

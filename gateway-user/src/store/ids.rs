@@ -2,9 +2,9 @@
 //!
 //! A memory holds only what the database holds: whoever rolls a transaction back must [`Ids::forget`].
 
-use super::column::AddrBytes;
+use super::column::{AddrBytes, network_marks_of};
 use gateway_core::row::Network;
-use gateway_core::units::{DomainName, Mac};
+use gateway_core::units::{Country, DomainName, Mac};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -72,7 +72,8 @@ impl Ids {
         }
         let bytes = AddrBytes::of(addr);
         let found = db
-            .prepare_cached("SELECT id, asn, organisation, country, as_of FROM peer WHERE addr = ?")?
+            .prepare_cached("SELECT id, asn, organisation, country, registered_country, network_marks, as_of FROM peer WHERE addr = ?",
+            )?
             .query_row([bytes.as_slice()], read_peer)
             .optional()?;
         let peer = match found {
@@ -101,9 +102,20 @@ impl Ids {
         if known.network == *network && known.as_of.as_deref() == as_of {
             return Ok(());
         }
-        let Network { asn, organisation, country } = network;
-        db.prepare_cached("UPDATE peer SET asn = ?, organisation = ?, country = ?, as_of = ? WHERE id = ?")?
-            .execute(params![asn, organisation, country.map(|c| c.to_string()), as_of, id])?;
+        let Network { asn, organisation, country, registered, marks } = network;
+        db.prepare_cached(
+            "UPDATE peer SET asn = ?, organisation = ?, country = ?, registered_country = ?, network_marks = ?, \
+             as_of = ? WHERE id = ?",
+        )?
+        .execute(params![
+            asn,
+            organisation,
+            country.map(|c| c.to_string()),
+            registered.map(|c| c.to_string()),
+            marks.number(),
+            as_of,
+            id
+        ])?;
         known.network = network.clone();
         known.as_of = as_of.map(ToOwned::to_owned);
         Ok(())
@@ -112,16 +124,25 @@ impl Ids {
 
 fn read_peer(row: &Row<'_>) -> rusqlite::Result<Peer> {
     let network = read_network(row, 1)?;
-    Ok(Peer { id: row.get(0)?, network, as_of: row.get(4)? })
+    Ok(Peer { id: row.get(0)?, network, as_of: row.get(1 + NETWORK_COLUMNS)? })
 }
 
-/// AS number, organisation and country from three columns beginning with `first`.
+/// How many columns [`read_network`] reads.
+const NETWORK_COLUMNS: usize = 5;
+
+/// A network from the columns asn, organisation, country, registered_country and network_marks, beginning with
+/// `first`.
 pub(super) fn read_network(row: &Row<'_>, first: usize) -> rusqlite::Result<Network> {
-    let country: Option<String> = row.get(first + 2)?;
+    let country = |column: usize| -> rusqlite::Result<Option<Country>> {
+        let text: Option<String> = row.get(first + column)?;
+        Ok(text.as_deref().and_then(Country::parse))
+    };
     Ok(Network {
         asn: row.get(first)?,
         organisation: row.get(first + 1)?,
-        country: country.as_deref().and_then(gateway_core::units::Country::parse),
+        country: country(2)?,
+        registered: country(3)?,
+        marks: network_marks_of(row.get(first + 4)?)?,
     })
 }
 

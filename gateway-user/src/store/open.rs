@@ -11,8 +11,11 @@ use std::time::Duration;
 const APPLICATION_ID: i32 = 0x5445_4c4c;
 
 /// Every schema change ever made, oldest first. It only grows: an entry that was released is never edited.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// How long to wait for another process's write, such as a label being set, before giving up.
 const BUSY_WAITS_FOR: Duration = Duration::from_secs(10);

@@ -176,7 +176,8 @@ impl Reader {
         // Added up by number first, so that each sum is put into words once.
         let sql = format!(
             "SELECT d.mac, p.addr, s.port, s.protocol, s.kind, s.opened_by, n.text, s.evidence, \
-             p.asn, p.organisation, p.country, s.ub, s.db, s.up, s.dp, s.conversations, s.first_at, s.last_at, \
+             p.asn, p.organisation, p.country, p.registered_country, p.network_marks, s.ub, s.db, s.up, s.dp, \
+             s.conversations, s.first_at, s.last_at, \
              s.marks, s.application, s.answer_secs \
              FROM (SELECT f.device, f.peer, f.port, f.protocol, f.kind, f.opened_by, f.name, f.evidence, \
              f.marks, f.application, MAX(f.answer_secs) AS answer_secs, \
@@ -363,14 +364,14 @@ fn read_flow(row: &Row<'_>) -> rusqlite::Result<FlowSum> {
             opened_by: opened_by_of(row.get(5)?)?,
             name: DomainName::parse(name),
             evidence: evidence_of(row.get(7)?)?,
-            marks: marks_of(row.get(18)?)?,
-            application: application_of(row.get(19)?)?,
+            marks: marks_of(row.get(20)?)?,
+            application: application_of(row.get(21)?)?,
         },
         network: read_network(row, 8)?,
-        volume: read_volume(row, 11)?,
-        conversations: row.get::<_, i64>(15)?.cast_unsigned(),
-        first_at: WallTime(row.get(16)?),
-        last_at: WallTime(row.get(17)?),
-        oldest_answer_secs: row.get(20)?,
+        volume: read_volume(row, 13)?,
+        conversations: row.get::<_, i64>(17)?.cast_unsigned(),
+        first_at: WallTime(row.get(18)?),
+        last_at: WallTime(row.get(19)?),
+        oldest_answer_secs: row.get(22)?,
     })
 }

@@ -1,6 +1,7 @@
 //! MMDB files → ascending ranges. Knows the field names of the files, nothing of what the table keeps.
 
 use anyhow::{Context, bail, ensure};
+use gateway_core::enrich::envelope::TableDate;
 use maxminddb::{PathElement, Reader, WithinOptions};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,8 +27,8 @@ pub struct Ranges<T> {
     pub v4: Vec<Range<u32>>,
     /// By the upper half of the IPv6 address.
     pub v6: Vec<Range<u64>>,
-    /// When the file was built, as `YYYY-MM-DD`.
-    pub built_on: String,
+    /// When the file was built.
+    pub built_on: TableDate,
 }
 
 /// An MMDB file, unpacked by `xz` where its name says so.
@@ -72,8 +73,7 @@ fn ranges<T: Clone + Eq + std::hash::Hash>(
     decode: impl Fn(&Found<'_>) -> Result<Option<T>, maxminddb::MaxMindDbError>,
 ) -> anyhow::Result<Ranges<T>> {
     let metadata = reader.metadata();
-    let seconds = i64::try_from(metadata.build_epoch).context("read the file's build date")?;
-    let built_on = jiff::Timestamp::from_second(seconds).context("read the file's build date")?;
+    let days = u32::try_from(metadata.build_epoch / 86_400).context("read the file's build date")?;
     let mut values = Values { list: Vec::new(), by_value: HashMap::new(), by_offset: HashMap::new() };
     let mut v4 = Vec::new();
     for network in reader.within("0.0.0.0/0".parse()?, WithinOptions::default())? {
@@ -103,7 +103,7 @@ fn ranges<T: Clone + Eq + std::hash::Hash>(
             v6.push(Range { first, last, value });
         }
     }
-    Ok(Ranges { values: values.list, v4, v6, built_on: built_on.strftime("%Y-%m-%d").to_string() })
+    Ok(Ranges { values: values.list, v4, v6, built_on: TableDate(days) })
 }
 
 /// Values met so far. Networks share records, so most are found by their offset and never decoded again.

@@ -2,12 +2,20 @@
 
 use super::*;
 
-fn ranges<T>(values: Vec<T>, v4: &[(u32, u32, u32)], v6: &[(u64, u64, u32)], built_on: &str) -> Ranges<T> {
+const SEPTEMBER: TableDate = TableDate(20_697);
+const OCTOBER: TableDate = TableDate(20_727);
+
+fn ranges<T>(
+    values: Vec<T>,
+    v4: &[(u32, u32, u32)],
+    v6: &[(u64, u64, u32)],
+    built_on: TableDate,
+) -> Ranges<T> {
     Ranges {
         values,
         v4: v4.iter().map(|&(first, last, value)| Range { first, last, value }).collect(),
         v6: v6.iter().map(|&(first, last, value)| Range { first, last, value }).collect(),
-        built_on: built_on.to_owned(),
+        built_on,
     }
 }
 
@@ -19,10 +27,10 @@ fn systems() -> Ranges<(u32, String)> {
         (64498, "Big".to_owned()),
     ];
     let v4 = [(0x0100_0000, 0x0100_00ff, 0), (0x0100_0100, 0x0100_01ff, 1), (0x0200_0000, 0x020f_ffff, 2)];
-    ranges(values, &v4, &[(0x2a00_0001 << 32, (0x2a00_0002 << 32) - 1, 1)], "2026-09-01")
+    ranges(values, &v4, &[(0x2a00_0001 << 32, (0x2a00_0002 << 32) - 1, 1)], SEPTEMBER)
 }
 
-fn countries(built_on: &str) -> Ranges<String> {
+fn countries(built_on: TableDate) -> Ranges<String> {
     let values = vec!["SG".to_owned(), "ZZ".to_owned(), "DE".to_owned()];
     let v4 = [(0x0100_0000, 0x0100_01fe, 0), (0x0100_01ff, 0x0100_01ff, 2), (0x0a00_0000, 0x0aff_ffff, 1)];
     // Two /32s in twenty pieces each; the first is in the network that has a name.
@@ -47,7 +55,7 @@ fn check(table: &NetworkTable, addr: &str, system: Option<u32>, country: Option<
 
 #[test]
 fn what_is_kept_is_exact_and_the_rest_unknown() {
-    let (systems, countries) = (systems(), countries("2026-09-01"));
+    let (systems, countries) = (systems(), countries(SEPTEMBER));
     let (table, blanked) = build(&systems, &countries).unwrap();
     check(&table, "1.0.0.255", None, Some("SG"));
     check(&table, "1.0.1.0", Some(64497), Some("SG"));
@@ -62,11 +70,11 @@ fn what_is_kept_is_exact_and_the_rest_unknown() {
 
 #[test]
 fn a_table_that_says_something_else_is_not_written() {
-    let (table, _) = build(&systems(), &countries("2026-09-01")).unwrap();
+    let (table, _) = build(&systems(), &countries(SEPTEMBER)).unwrap();
     let mut others = systems();
     others.values.swap(0, 1);
-    assert!(check_truth(&table, &others, &countries("2026-09-01")).is_err());
-    let mut others = countries("2026-09-01");
+    assert!(check_truth(&table, &others, &countries(SEPTEMBER)).is_err());
+    let mut others = countries(SEPTEMBER);
     others.values.swap(0, 2);
     assert!(check_truth(&table, &systems(), &others).is_err());
     assert!(check_sentinels(&table).is_err());
@@ -75,8 +83,8 @@ fn a_table_that_says_something_else_is_not_written() {
 #[test]
 fn the_dates_of_two_files_are_told_apart() {
     use gateway_core::enrich::Networks;
-    let (table, _) = build(&systems(), &countries("2026-09-01")).unwrap();
+    let (table, _) = build(&systems(), &countries(SEPTEMBER)).unwrap();
     assert_eq!(table.as_of(), "2026-09-01");
-    let (table, _) = build(&systems(), &countries("2026-10-01")).unwrap();
+    let (table, _) = build(&systems(), &countries(OCTOBER)).unwrap();
     assert_eq!(table.as_of(), "ASN 2026-09-01, country 2026-10-01");
 }

@@ -111,7 +111,7 @@ fn part(part: &Part) -> JsonPart<'_> {
 }
 
 fn peer((addr, network): &(IpAddr, Network)) -> JsonPeer<'_> {
-    let Network { asn, organisation, country } = network;
+    let Network { asn, organisation, country, registered: _, marks: _ } = network;
     JsonPeer {
         address: addr.to_string(),
         asn: *asn,

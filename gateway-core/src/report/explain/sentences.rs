@@ -89,7 +89,7 @@ fn is_of_one_interval(part: &Part, input: &Input) -> bool {
 }
 
 fn network_words(network: &Network) -> String {
-    let Network { asn, organisation, country } = network;
+    let Network { asn, organisation, country, registered: _, marks: _ } = network;
     let whose = organisation.clone().or(asn.map(|asn| format!("AS{asn}")));
     let words: Vec<_> = whose.into_iter().chain(country.map(|country| country.to_string())).collect();
     if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }

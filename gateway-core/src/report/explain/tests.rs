@@ -29,6 +29,7 @@ fn row(peer: &str, said: Option<(&str, Evidence)>, marks: Marks, application: Ap
             asn: Some(45_102),
             organisation: Some("Alibaba".into()),
             country: Country::parse("SG"),
+            ..Network::default()
         },
         volume: Volume { up_bytes: 89_172, down_bytes: 4_109, up_packets: 90, down_packets: 40 },
         conversations: 12,
