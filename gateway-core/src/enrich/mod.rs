@@ -6,6 +6,7 @@ mod cursor;
 pub mod envelope;
 pub mod resolvers;
 pub mod table;
+pub mod vendors;
 
 use crate::row::Network;
 use core::net::IpAddr;
