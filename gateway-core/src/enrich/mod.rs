@@ -4,6 +4,7 @@
 
 mod cursor;
 pub mod envelope;
+pub mod kind;
 pub mod resolvers;
 pub mod table;
 pub mod vendors;
