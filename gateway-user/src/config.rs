@@ -10,6 +10,7 @@ mod value;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
 pub use value::Level;
 
+use crate::leases::DEFAULT_FILES;
 use crate::links::Selection;
 use anyhow::{Context, bail};
 use ipnetwork::IpNetwork;
@@ -63,6 +64,8 @@ pub struct Config {
     pub excluded_networks: Vec<IpNetwork>,
     /// MMDB files that say whose network an address is in, the first that knows winning.
     pub network_tables: Vec<PathBuf>,
+    /// Files in which the gateway's DHCP server keeps its leases; those that are missing may come later.
+    pub leases: Vec<PathBuf>,
     /// Copy packets that can teach names and devices.
     pub sampling: bool,
     /// What the kernel program logs.
@@ -104,6 +107,7 @@ struct RawConfig {
     local_networks: Option<Vec<Prefix>>,
     excluded_networks: Option<Vec<Prefix>>,
     network_tables: Option<Vec<PathBuf>>,
+    leases: Option<Vec<PathBuf>>,
     sampling: Option<bool>,
     kernel_log: Option<Level>,
     log: Option<Level>,
@@ -153,6 +157,7 @@ impl Config {
             local_networks,
             excluded_networks,
             network_tables,
+            leases,
             sampling,
             kernel_log,
             log,
@@ -167,6 +172,7 @@ impl Config {
             local_networks: local_networks.map_or_else(default_local_networks, prefixes),
             excluded_networks: excluded_networks.map(prefixes).unwrap_or_default(),
             network_tables: network_tables.unwrap_or_default(),
+            leases: leases.unwrap_or_else(|| DEFAULT_FILES.map(PathBuf::from).to_vec()),
             sampling: sampling.unwrap_or(true),
             kernel_log: kernel_log.unwrap_or(Level::Off),
             log: log.unwrap_or(Level::Info),
@@ -272,6 +278,7 @@ mod tests {
             local_networks = ["192.168.1.7/24", "2001:db8::/32"]
             excluded_networks = ["203.0.113.9"]
             network_tables = ["a.mmdb", "b.mmdb"]
+            leases = ["/var/db/dnsmasq.leases"]
             sampling = false
             kernel_log = "debug"
             log = "warn"
@@ -286,6 +293,7 @@ mod tests {
             local_networks: vec!["192.168.1.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
             excluded_networks: vec!["203.0.113.9/32".parse().unwrap()],
             network_tables: vec!["a.mmdb".into(), "b.mmdb".into()],
+            leases: vec!["/var/db/dnsmasq.leases".into()],
             sampling: false,
             kernel_log: Level::Debug,
             log: Level::Warn,

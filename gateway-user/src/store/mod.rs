@@ -5,9 +5,11 @@
 
 mod answers;
 mod column;
+mod devices;
 mod ids;
 mod late;
 mod memory;
+mod merging;
 mod open;
 mod reader;
 mod sightings;
@@ -15,5 +17,7 @@ mod told;
 mod writer;
 
 pub use answers::{KEPT_FOR_SECS, MAX_ANSWERS};
+pub use devices::{Contacted, KnownHostname};
+pub use merging::Merged;
 pub use reader::Reader;
 pub use writer::{Appended, Writer};
