@@ -37,11 +37,14 @@ pub struct Leases {
     told: BTreeMap<Mac, Lease>,
 }
 
+/// Tells one state of a file from another: time of change in seconds and nanoseconds, size, number.
+type Stamp = (i64, i64, u64, u64);
+
 #[derive(Debug)]
 struct File {
     path: PathBuf,
-    /// Time of change, size and number of the file that was read.
-    stamp: Option<(i64, i64, u64, u64)>,
+    /// Of the file that was read.
+    stamp: Option<Stamp>,
     leases: BTreeMap<Mac, Lease>,
     is_complained: bool,
 }
@@ -112,7 +115,7 @@ impl File {
 
     /// The file's text, if it is another than the one that was read last. Names in /tmp can be anybody's: what is no
     /// plain file of the system's or of this account is refused, and a pipe does not hold the daemon up.
-    fn changed(&self) -> std::io::Result<Option<((i64, i64, u64, u64), String)>> {
+    fn changed(&self) -> std::io::Result<Option<(Stamp, String)>> {
         let stamp_of = |found: &Metadata| (found.mtime(), found.mtime_nsec(), found.size(), found.ino());
         if self.stamp == Some(stamp_of(&std::fs::metadata(&self.path)?)) {
             return Ok(None);

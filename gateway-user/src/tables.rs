@@ -4,6 +4,7 @@
 //! next start.
 
 mod mmdb;
+pub mod vendors;
 
 use anyhow::Context;
 use gateway_core::enrich::Networks;

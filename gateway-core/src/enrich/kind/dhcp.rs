@@ -28,7 +28,7 @@ const CLASSES: [ClassRule; 8] = [
     ClassRule {
         begins: "android-dhcp-",
         system: "Android",
-        fits: &[Phone, Tablet, Tv, Watch, Computer],
+        fits: &[Phone, Tablet, Tv, Watch],
         weight: 2,
         makes: &[],
         source: ANDROID_CLIENT,
@@ -115,7 +115,7 @@ struct ListRule {
     makes: &'static [&'static str],
 }
 
-const ANDROID: &[DeviceKind] = &[Phone, Tablet, Tv, Watch, Computer];
+const ANDROID: &[DeviceKind] = &[Phone, Tablet, Tv, Watch];
 const HANDHELD: &[DeviceKind] = &[Phone, Tablet, Watch, Tv, Speaker];
 
 /// Parameter request lists as clients send them. Those of Apple, Microsoft, BusyBox, ISC and Espressif are compiled

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What signs must be worth together for the greatest confidence, in halves of a weight.
 const CERTAIN_SCORE: u32 = 14;
-/// And from how many places.
+/// And from how many sorts. What one DHCP client says in two ways is one sort here: it is one program's habit.
 const CERTAIN_SORTS: usize = 3;
 /// The same for the middle one.
 const LIKELY_SCORE: u32 = 6;
@@ -17,7 +17,7 @@ pub(super) fn judge(hints: Vec<Hint>) -> Option<Verdict> {
     let kind = best_kind(&hints);
     // What speaks against the kind does not name its maker.
     let make = make(hints.iter().filter(|hint| is_possible(hint, kind)));
-    if kind.is_none() && make.is_none() {
+    if hints.is_empty() {
         return None;
     }
     let is_against = |hint: &Hint| {
@@ -89,10 +89,13 @@ fn make<'a>(hints: impl Iterator<Item = &'a Hint>) -> Option<&'static str> {
 
 fn of_kind(hints: &[Hint], kind: DeviceKind) -> Confidence {
     let score: u32 = hints.iter().map(|hint| worth(hint, kind)).sum();
-    let sorts = sorts(hints, |hint| worth(hint, kind) > 0);
+    let speaks = |hint: &Hint| worth(hint, kind) > 0;
+    let is_twice = hints.iter().any(|hint| speaks(hint) && hint.sign == Sign::VendorClass)
+        && hints.iter().any(|hint| speaks(hint) && hint.sign == Sign::ParameterList);
+    let sorts = sorts(hints, speaks);
     let alone =
         |hint: &Hint| hint.weight >= ALONE && hint.sign != Sign::Hostname && hint.fits.first() == Some(&kind);
-    if score >= CERTAIN_SCORE && sorts >= CERTAIN_SORTS {
+    if score >= CERTAIN_SCORE && sorts - usize::from(is_twice) >= CERTAIN_SORTS {
         Confidence::Certain
     } else if score >= LIKELY_SCORE && (sorts >= LIKELY_SORTS || hints.iter().any(alone)) {
         Confidence::Likely

@@ -99,7 +99,7 @@ pub enum Confidence {
     Hint,
     /// Signs of two sorts agree, or one that only such devices have.
     Likely,
-    /// Signs of three sorts agree and none is against it.
+    /// Signs of three sorts agree (what its DHCP client says counts as one) and none is against it.
     Certain,
 }
 
@@ -175,7 +175,7 @@ pub struct Because {
 /// What a device probably is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Verdict {
-    /// The kind; `None` where the signs say who made it and no more.
+    /// The kind; `None` where the signs say who made it and no more, or disagree.
     pub kind: Option<DeviceKind>,
     /// Who made it.
     pub make: Option<&'static str>,

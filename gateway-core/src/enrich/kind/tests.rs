@@ -85,7 +85,9 @@ fn contradictions_lower_the_confidence_and_are_listed() {
         vendor: Vendor::Known("Intel Corporate"),
         ..NOTHING
     };
-    let verdict = check(&liar, Some(DeviceKind::Computer), None, Confidence::Likely);
+    let honest = DeviceSigns { hostname: Some("thinkpad"), ..liar };
+    check(&honest, Some(DeviceKind::Computer), None, Confidence::Likely);
+    let verdict = check(&liar, Some(DeviceKind::Computer), None, Confidence::Hint);
     let against: Vec<_> = verdict.because.iter().filter(|because| because.is_against).collect();
     assert_eq!(against.len(), 1);
     assert_eq!(against.first().unwrap().sign, Sign::Hostname);
@@ -101,6 +103,17 @@ fn makers_that_contradict_each_other_are_none() {
     };
     let verdict = check(&strange, Some(DeviceKind::Phone), None, Confidence::Likely);
     assert_eq!(verdict.model, None);
+}
+
+#[test]
+fn signs_that_disagree_give_no_kind_and_are_listed() {
+    let odd = DeviceSigns {
+        vendor_class: Some("android-dhcp-10"),
+        vendor: Vendor::Known("Intel Corporate"),
+        ..NOTHING
+    };
+    let verdict = check(&odd, None, None, Confidence::Hint);
+    assert_eq!(verdict.because.len(), 2);
 }
 
 #[test]

@@ -27,6 +27,13 @@ pub enum Vendor<'a> {
 }
 
 impl<'a> Vendor<'a> {
+    /// What there is to say without a table.
+    #[must_use]
+    pub fn without_table(mac: Mac) -> Self {
+        let Mac([first, ..]) = mac;
+        if first & 0x03 == 0x02 { Self::Randomised } else { Self::Unknown }
+    }
+
     /// The maker, if one is known.
     #[must_use]
     pub fn name(self) -> Option<&'a str> {
@@ -97,12 +104,9 @@ impl VendorTable {
     #[must_use]
     pub fn vendor_of(&self, mac: Mac) -> Vendor<'_> {
         let Mac([first, b, c, d, e, f]) = mac;
-        // An address of a group is no interface's.
-        if first & 0x01 != 0 {
-            return Vendor::Unknown;
-        }
-        if mac.is_locally_administered() {
-            return Vendor::Randomised;
+        // Made up; or of a group, which is no interface's.
+        if first & 0x03 != 0 {
+            return Vendor::without_table(mac);
         }
         let bits = u64::from_be_bytes([0, 0, first, b, c, d, e, f]);
         let found = self.small.get(bits).or_else(|| self.medium.get(bits)).or_else(|| self.large.get(bits));

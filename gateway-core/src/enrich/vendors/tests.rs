@@ -13,10 +13,10 @@ fn table() -> VendorTable {
         block(PrefixLen::Large, 0x7c_03ab, Some("Xiaomi Communications")),
         block(PrefixLen::Large, 0x64_1111, Some("Xiaomi Communications")),
         block(PrefixLen::Large, 0x00_1b21, Some("Intel Corporate")),
-        block(PrefixLen::Medium, 0x00_55da_1, Some("KoolPOS")),
-        block(PrefixLen::Medium, 0x7c_03ab_5, None),
-        block(PrefixLen::Small, 0x00_1b21_000, Some("Converging Systems")),
-        block(PrefixLen::Small, 0xfc_ffff_fff, Some("The last")),
+        block(PrefixLen::Medium, 0x5_5da1, Some("KoolPOS")),
+        block(PrefixLen::Medium, 0x7c0_3ab5, None),
+        block(PrefixLen::Small, 0x1b2_1000, Some("Converging Systems")),
+        block(PrefixLen::Small, 0xf_cfff_ffff, Some("The last")),
     ];
     VendorTable::new("a test", TableDate(20_727), blocks).unwrap()
 }
