@@ -5,7 +5,7 @@ use super::civil::Civil;
 use super::coverage::{Coverage, Edge, Straddle};
 use super::model::{Destination, DeviceReport, Hidden, Report, Shortfall, Sureness, Who};
 use crate::query::TimeRange;
-use crate::row::{LedgerLine, Network};
+use crate::row::{LedgerLine, Network, RowKind};
 use crate::units::{DomainName, Volume};
 use serde::Serialize;
 
@@ -57,6 +57,18 @@ struct JsonSureness {
     stretched: Option<Volume>,
     undecided: Option<Volume>,
     uncovered: Option<Volume>,
+    uncovered_by_settings: Option<Volume>,
+}
+
+/// A kind of row, as programs read it.
+#[must_use]
+pub const fn kind_word(kind: RowKind) -> &'static str {
+    match kind {
+        RowKind::Flow => "flow",
+        RowKind::LaterFragments => "later_fragments",
+        RowKind::Coarse => "peer_unknown",
+        RowKind::Local => "local",
+    }
 }
 
 #[derive(Serialize)]
@@ -177,7 +189,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         devices,
         unseen,
         evidence,
-        sureness: Sureness { outer_names, has_rivals, stretched, undecided, uncovered },
+        sureness: Sureness { outer_names, has_rivals, stretched, undecided, uncovered, uncovered_by_settings },
         ledger,
         stored,
         shortfalls,
@@ -206,6 +218,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
             stretched: seen(*stretched),
             undecided: seen(*undecided),
             uncovered: seen(*uncovered),
+            uncovered_by_settings: seen(*uncovered_by_settings),
         },
         ledger: ledger.iter().map(ledger_line).collect(),
         stored: *stored,

@@ -74,9 +74,11 @@ pub struct Sureness {
     pub stretched: Volume,
     /// There is no name, because several were possible.
     pub undecided: Volume,
-    /// No DNS answer had given the device the peer's address before, and the protocol is one that has a name to ask
-    /// for ([`needs_no_name`](super::sureness::needs_no_name) lists those that have not).
+    /// No DNS answer had given the device the peer's address before.
     pub uncovered: Volume,
+    /// What of that is of protocols whose peers are often given by settings
+    /// ([`needs_no_name`](super::sureness::needs_no_name)).
+    pub uncovered_by_settings: Volume,
 }
 
 /// A peer that hides names: a resolver of encrypted DNS, a VPN.

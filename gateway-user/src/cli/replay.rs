@@ -141,7 +141,8 @@ fn list(args: &Args, config: &Config, path: &Path, out: &mut dyn Write) -> anyho
         excluded: config.excluded_networks.clone(),
     });
     let out = file.as_mut().map_or(out, |file| file as &mut dyn Write);
-    let mut lister = Lister::new(pipeline, Conversations::default(), config.excluded_networks.clone(), out);
+    let mut lister = Lister::new(pipeline, Conversations::default(), config.excluded_networks.clone(), out)
+        .with_local(config.local_networks.clone());
     let fed = feed(&mut capture, &mut table, &mut lister)?;
     let Written { lines, excluded } = lister.finish()?;
     if excluded > 0 {

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// What captures are called where kernels have a boot id. What was told in one is no memory of this gateway's.
-const REPLAYED: &str = "replay:%";
+pub(super) const REPLAYED: &str = "replay:%";
 
 /// Is this a capture, and not a boot?
 pub(super) fn is_replayed(boot_id: &str) -> bool {
