@@ -137,6 +137,7 @@ fn every_part_of_a_conversation_survives() {
             name: Some(name("outer.example")),
             evidence: Evidence::QuicSni,
             is_outer: true,
+            has_others: false,
             application: Application::Quic,
             at: BootTime(7),
         }),
@@ -151,11 +152,15 @@ fn every_part_of_a_conversation_survives() {
         last_seen: BootTime(10),
         ..full.clone()
     };
-    let both = [full, silent];
-    gateway.writer.keep_conversations(BOOT, TABLES, &both).unwrap();
-    assert_eq!(gateway.memory(1).conversations, both);
-    gateway.writer.keep_conversations(BOOT, TABLES, &both[..1]).unwrap();
-    assert_eq!(gateway.memory(1).conversations, both[..1]);
+    let mut shared = full.clone();
+    shared.flow = flow_key(5002, 443, 17);
+    shared.last_seen = BootTime(11);
+    shared.said.as_mut().unwrap().has_others = true;
+    let all = [full, silent, shared];
+    gateway.writer.keep_conversations(BOOT, TABLES, &all).unwrap();
+    assert_eq!(gateway.memory(1).conversations, all);
+    gateway.writer.keep_conversations(BOOT, TABLES, &all[..1]).unwrap();
+    assert_eq!(gateway.memory(1).conversations, all[..1]);
 }
 
 /// Told at second 0 of the minute `turn`, vouching for `secs`.

@@ -68,7 +68,7 @@ pub struct DeviceReport {
 pub struct Sureness {
     /// The name is the outer one of a hello with ECH, or of what looks like one.
     pub outer_names: Volume,
-    /// The name is by the DNS, and others were possible.
+    /// Another name is possible: the DNS had given several, or the device named several hosts in one conversation.
     pub has_rivals: Volume,
     /// The name is by a DNS answer older than its TTL.
     pub stretched: Volume,

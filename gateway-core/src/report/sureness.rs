@@ -22,7 +22,7 @@ pub const LEGEND: [(Marks, &str, &str); 5] = [
     (
         Marks::HAS_RIVALS,
         "?",
-        "other names that the DNS gave for this address were possible; the one asked for last is shown",
+        "another name is possible: the DNS or the device itself gave several, and the last is shown",
     ),
     (Marks::STRETCHED, "(old)", "the DNS answer was older than its TTL, though not too old to be used"),
     (Marks::UNDECIDED, "several?", "the DNS had given several names, and nothing tells which is meant"),
@@ -221,7 +221,7 @@ pub(super) fn sure_part(out: &mut String, report: &Report, look: &Look<'_>) {
     ]);
     for (what, volume) in [
         ("(outer) an outer name: ECH may hide the site behind it", outer_names),
-        ("DNS?    other names of the DNS were possible", has_rivals),
+        ("?       another name is possible; the last was taken", has_rivals),
         ("(old)   the DNS answer was older than its TTL", stretched),
         ("several? without a name, because several were possible", undecided),
         ("*       to addresses in no DNS answer seen before", uncovered),

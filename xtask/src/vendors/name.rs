@@ -56,17 +56,20 @@ const FORMS: &[&str] = &[
     "coltd",
 ];
 
+/// What stands between a name and its legal form.
+const MARKS: [char; 6] = [' ', ',', '.', '&', '-', ';'];
+
 /// A name without its legal form and the marks before that.
 pub(super) fn without_legal_form(name: &str) -> String {
     let mut name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     loop {
-        let bare = name.trim_end_matches(|c: char| matches!(c, ' ' | ',' | '.' | '&' | '-' | ';'));
+        let bare = name.trim_end_matches(MARKS);
         let start = bare.rfind([' ', ',']).map_or(0, |at| at + 1);
         let (before, last) = bare.split_at(start);
         // "Co.,Ltd" and "Co.Ltd" stand without a space.
         let last: String = last.chars().filter(|c| !matches!(c, '.' | '(' | ')')).collect();
         let is_form = FORMS.contains(&last.to_lowercase().as_str());
-        let before = before.trim_end_matches(|c: char| matches!(c, ' ' | ',' | '.' | '&' | '-' | ';'));
+        let before = before.trim_end_matches(MARKS);
         if !is_form || before.chars().count() < 2 {
             return closed(bare).to_owned();
         }

@@ -40,7 +40,7 @@ impl VendorTable {
     /// # Errors
     /// [`TableError::TooLarge`]: it would not be read again.
     pub fn encode(&self) -> Result<Vec<u8>, TableError> {
-        let VendorTable { source, date, names, small, medium, large } = self;
+        let VendorTable { source, date, names, small, medium, large, has_parts: _ } = self;
         let mut body = Vec::new();
         put_text(&mut body, source);
         put_varint(&mut body, names.len() as u64);
@@ -90,15 +90,23 @@ pub(super) fn assemble(
     }
     text.shrink_to_fit();
     lens.shrink_to_fit();
-    let [small, medium, large] = &levels;
-    Ok(VendorTable {
-        source: source.to_owned(),
-        date,
-        names: names(text, lens)?,
-        small: level(PrefixLen::Small, small)?,
-        medium: level(PrefixLen::Medium, medium)?,
-        large: level(PrefixLen::Large, large)?,
-    })
+    table(source.to_owned(), date, names(text, lens)?, &levels)
+}
+
+/// Of the levels of 36, 28 and 24 bits.
+fn table(
+    source: String,
+    date: TableDate,
+    names: Names,
+    [small, medium, large]: &[Vec<(u64, u16)>; 3],
+) -> Result<VendorTable, TableError> {
+    let small = level(PrefixLen::Small, small)?;
+    let medium = level(PrefixLen::Medium, medium)?;
+    let large: Level<u16> = level(PrefixLen::Large, large)?;
+    let has_whole = |prefix: u64, bits: u32| large.get(prefix << (48 - bits)).is_some();
+    let has_parts = small.iter().any(|(prefix, _)| has_whole(prefix, PrefixLen::Small.bits()))
+        || medium.iter().any(|(prefix, _)| has_whole(prefix, PrefixLen::Medium.bits()));
+    Ok(VendorTable { source, date, names, small, medium, large, has_parts })
 }
 
 fn names(text: String, lens: Vec<u8>) -> Result<Names, TableError> {
@@ -148,11 +156,9 @@ pub(super) fn decode_body(date: TableDate, body: &[u8]) -> Result<VendorTable, T
     let names = names(text.to_owned(), lens)?;
     let mut used = 0;
     let mut read = |field| read_level(&mut cursor, names.len() as u64, &mut used, field);
-    let small = level(PrefixLen::Small, &read("prefixes of 36 bits")?)?;
-    let medium = level(PrefixLen::Medium, &read("prefixes of 28 bits")?)?;
-    let large = level(PrefixLen::Large, &read("prefixes of 24 bits")?)?;
+    let levels = [read("prefixes of 36 bits")?, read("prefixes of 28 bits")?, read("prefixes of 24 bits")?];
     cursor.end()?;
-    Ok(VendorTable { source, date, names, small, medium, large })
+    table(source, date, names, &levels)
 }
 
 fn read_level(

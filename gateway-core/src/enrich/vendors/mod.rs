@@ -87,6 +87,9 @@ pub struct VendorTable {
     small: Level<u32>,
     medium: Level<u16>,
     large: Level<u16>,
+    /// Is a block of 24 bits here that has a part of its own? The registry has none: a block that is given away in
+    /// parts is nobody's as a whole. Then the first search answers for most addresses.
+    has_parts: bool,
 }
 
 impl VendorTable {
@@ -109,7 +112,12 @@ impl VendorTable {
             return Vendor::without_table(mac);
         }
         let bits = u64::from_be_bytes([0, 0, first, b, c, d, e, f]);
-        let found = self.small.get(bits).or_else(|| self.medium.get(bits)).or_else(|| self.large.get(bits));
+        let whole = self.large.get(bits);
+        let found = if whole.is_some() && !self.has_parts {
+            whole
+        } else {
+            self.small.get(bits).or_else(|| self.medium.get(bits)).or(whole)
+        };
         // A prefix that is there and nobody's hides the shorter ones.
         found
             .and_then(|value| self.names.get(value.checked_sub(1)?.into()))

@@ -129,6 +129,13 @@ fn named_by_itself(part: &Part, name: &DomainName, evidence: Evidence) -> Vec<St
                 .to_owned(),
         );
     }
+    if part.key.marks.has(Marks::HAS_RIVALS) {
+        said.push(
+            "In the same conversation it named another host as well: the last one is shown, with the bytes of all of \
+             them."
+                .to_owned(),
+        );
+    }
     said
 }
 

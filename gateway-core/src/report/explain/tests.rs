@@ -131,6 +131,20 @@ fn an_outer_name_says_what_it_is() {
 }
 
 #[test]
+fn a_conversation_that_named_two_hosts_says_so() {
+    let said_so = Some(("b.example", Evidence::HttpHost));
+    let flow = row("47.241.1.5", said_so, Marks::HAS_RIVALS, Application::Http);
+    check(
+        &input("b.example", vec![flow], Vec::new()),
+        &format!(
+            "{HEAD}, HTTP{TIMES}  It named the server itself: b.example, in plain HTTP (Host, RFC 9110 section 7.2).\n  \
+             In the same conversation it named another host as well: the last one is shown, with the bytes of all of \
+             them.\n"
+        ),
+    );
+}
+
+#[test]
 fn a_name_by_the_dns_says_how_old_and_who_rivals() {
     let marks = Marks::COVERED.with(Marks::HAS_RIVALS).with(Marks::STRETCHED);
     let flow = FlowSum {
