@@ -69,8 +69,8 @@ mod tests {
     use gateway_core::enrich::vendors::Vendor;
 
     /// What both tables may take: of the program, and of memory.
-    const FULL: (usize, usize) = (420 << 10, 900 << 10);
-    const SMALL: (usize, usize) = (60 << 10, 200 << 10);
+    const FULL: (usize, usize) = (420_000, 900_000);
+    const SMALL: (usize, usize) = (60_000, 200_000);
 
     #[test]
     fn both_tables_are_sound_and_within_their_bounds() {

@@ -1,11 +1,15 @@
-//! The prefixes of one length, sorted, with a first-level index over their first twelve bits.
+//! The prefixes of one length, sorted, with a first-level index over their first bits.
 
-/// Bits that the index takes: with 4096 buckets the fullest has a few dozen prefixes.
-const INDEX_BITS: u32 = 12;
+/// Bits that the index takes: what is left of a prefix of 28 bits then fits two bytes. Prefixes of 24 bits are the many,
+/// and theirs may be finer.
+const fn index_bits(bits: u32) -> u32 {
+    if bits == 24 { 13 } else { 12 }
+}
+
 /// Bits of a MAC address.
 const MAC_BITS: u32 = 48;
 
-/// What follows the first twelve bits of a prefix.
+/// What follows the bits of a prefix that the index takes.
 pub(super) trait Rest: Copy + Ord + TryFrom<u64> + Into<u64> {}
 
 impl Rest for u16 {}
@@ -26,13 +30,13 @@ impl<R: Rest> Level<R> {
     /// index can count.
     pub(super) fn new(len: super::PrefixLen, prefixes: &[(u64, u16)]) -> Option<Self> {
         let bits = len.bits();
-        let rest_bits = bits - INDEX_BITS;
+        let (index_bits, rest_bits) = (index_bits(bits), bits - index_bits(bits));
         let total = u16::try_from(prefixes.len()).ok()?;
         let mut level = Self {
             bits,
             rests: Vec::with_capacity(prefixes.len()),
             values: Vec::with_capacity(prefixes.len()),
-            index: Vec::with_capacity((1 << INDEX_BITS) + 1),
+            index: Vec::with_capacity((1 << index_bits) + 1),
         };
         let mut last = None;
         for (position, &(prefix, value)) in (0_u16..).zip(prefixes) {
@@ -47,13 +51,13 @@ impl<R: Rest> Level<R> {
             level.rests.push(R::try_from(prefix & ((1 << rest_bits) - 1)).ok()?);
             level.values.push(value);
         }
-        level.index.resize((1 << INDEX_BITS) + 1, total);
+        level.index.resize((1 << index_bits) + 1, total);
         Some(level)
     }
 
     /// The value of the prefix that an address has, if it is here.
     pub(super) fn get(&self, mac: u64) -> Option<u16> {
-        let rest_bits = self.bits - INDEX_BITS;
+        let rest_bits = self.bits - index_bits(self.bits);
         let prefix = mac >> (MAC_BITS - self.bits);
         let bucket = usize::try_from(prefix >> rest_bits).ok()?;
         let from = usize::from(*self.index.get(bucket)?);
@@ -70,7 +74,7 @@ impl<R: Rest> Level<R> {
             while self.index.get(bucket + 1).is_some_and(|&end| usize::from(end) <= position) {
                 bucket += 1;
             }
-            ((bucket as u64) << (self.bits - INDEX_BITS) | (*rest).into(), *value)
+            ((bucket as u64) << (self.bits - index_bits(self.bits)) | (*rest).into(), *value)
         })
     }
 
