@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_table_is_refused_in_one_line_and_an_older_one_is_not_taken() {
+    fn a_damaged_table_is_refused_in_one_line_and_the_embedded_one_stays() {
         let directory = tempfile::tempdir().unwrap();
         let database = directory.path().join("telltale.db");
         let date = |database| load(database).unwrap().0.unwrap().as_of();
