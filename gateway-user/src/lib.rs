@@ -10,6 +10,7 @@ pub mod journal;
 pub mod kernel;
 pub mod leases;
 pub mod links;
+pub mod rdap;
 pub mod replay;
 pub mod store;
 pub mod tables;

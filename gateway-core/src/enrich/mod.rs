@@ -10,6 +10,7 @@ pub mod lists;
 mod name_index;
 pub mod names;
 pub mod owners;
+pub mod rdap;
 pub mod resolvers;
 pub mod suffixes;
 pub mod table;

@@ -4,13 +4,14 @@
 use super::civil::Civil;
 use super::coverage::{Coverage, Edge, Straddle};
 use super::model::{Destination, DeviceReport, Hidden, Report, Shortfall, Sureness, Who};
+use super::who::{JsonFacts, facts_shape};
 use crate::query::TimeRange;
 use crate::row::{LedgerLine, Network, RowKind};
 use crate::units::{DomainName, Volume};
 use serde::Serialize;
 
 /// Version of the shape: raised by a change that a reader could stumble over.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A range of time.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +41,7 @@ struct JsonReport<'a> {
     undated_intervals_elsewhere: u64,
     small_straddles: Vec<JsonStraddle>,
     tables_dates: Option<JsonDates<'a>>,
+    owners_date: Option<&'a str>,
     routed: Volume,
     devices: Vec<JsonDevice<'a>>,
     devices_not_seen: &'a [String],
@@ -140,8 +142,10 @@ struct JsonDestination<'a> {
     volume: Volume,
     conversations: u64,
     evidence: Vec<JsonEvidenceBytes>,
+    #[serde(flatten)]
+    facts: JsonFacts<'a>,
     networks: Vec<JsonNetwork<'a>>,
-    countries: Vec<String>,
+    countries: Vec<JsonCountry>,
     unnamed_addresses: Vec<String>,
     aliases: Vec<&'a str>,
 }
@@ -157,6 +161,14 @@ struct JsonEvidenceBytes {
 struct JsonNetwork<'a> {
     asn: Option<u32>,
     organisation: Option<&'a str>,
+    registered_country: Option<String>,
+    marks: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct JsonCountry {
+    country: String,
+    is_anycast: bool,
 }
 
 #[derive(Serialize)]
@@ -186,6 +198,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         undated_count,
         undated_elsewhere,
         tables_dates,
+        owners_date,
         devices,
         unseen,
         evidence,
@@ -208,6 +221,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         undated_intervals_elsewhere: undated_elsewhere.map_or(0, |undated| undated.count),
         small_straddles: straddles.iter().filter(|s| s.is_small).map(straddle).collect(),
         tables_dates: tables_dates.as_ref().map(|(oldest, newest)| JsonDates { oldest, newest }),
+        owners_date: (!owners_date.is_empty()).then_some(owners_date),
         routed: report.routed(),
         devices: devices.iter().map(device).collect(),
         devices_not_seen: unseen,
@@ -300,8 +314,17 @@ fn hiding(hidden: &Hidden) -> JsonHidden<'_> {
 }
 
 fn destination(destination: &Destination) -> JsonDestination<'_> {
-    let Destination { who, volume, conversations, evidence, networks, countries, unnamed_addrs, aliases } =
-        destination;
+    let Destination {
+        who,
+        volume,
+        conversations,
+        evidence,
+        facts,
+        networks,
+        countries,
+        unnamed_addrs,
+        aliases,
+    } = destination;
     let (name, asn, address) = match who {
         Who::Name(name) => (Some(name.as_str()), None, None),
         Who::Network(asn) => (None, Some(*asn), None),
@@ -322,13 +345,25 @@ fn destination(destination: &Destination) -> JsonDestination<'_> {
             })
             .collect(),
         networks: networks.iter().map(network).collect(),
-        countries: countries.iter().map(ToString::to_string).collect(),
+        facts: facts_shape(facts),
+        countries: countries
+            .iter()
+            .map(|(country, is_anycast)| JsonCountry {
+                country: country.to_string(),
+                is_anycast: *is_anycast,
+            })
+            .collect(),
         unnamed_addresses: unnamed_addrs.iter().map(ToString::to_string).collect(),
         aliases: aliases.iter().map(DomainName::as_str).collect(),
     }
 }
 
 fn network(network: &Network) -> JsonNetwork<'_> {
-    let Network { asn, organisation, country: _, registered: _, marks: _ } = network;
-    JsonNetwork { asn: *asn, organisation: organisation.as_deref() }
+    let Network { asn, organisation, country: _, registered, marks } = network;
+    JsonNetwork {
+        asn: *asn,
+        organisation: organisation.as_deref(),
+        registered_country: registered.map(|country| country.to_string()),
+        marks: marks.words().collect(),
+    }
 }

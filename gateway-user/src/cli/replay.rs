@@ -1,7 +1,7 @@
 //! `telltale replay`: a capture through the same pipeline as live traffic. Needs no root and no kernel.
 
 use super::Outcome;
-use super::ask::{Asked, limit, say};
+use super::ask::{Asked, limit, name_tables, say};
 use super::screen::ScreenArgs;
 use super::{report, when};
 use crate::config::{Config, ConfigFlags};
@@ -106,7 +106,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         ));
     }
     let outcome = match fed.range {
-        Some((since, until)) => print(args, &database, TimeRange { since, until }, out)?,
+        Some((since, until)) => print(args, &config, &database, TimeRange { since, until }, out)?,
         None => Outcome::Nothing,
     };
     // Where the report says whether it is complete, for it knows only of what was read.
@@ -203,12 +203,20 @@ fn count(args: &Args, config: &Config, database: &Path) -> anyhow::Result<(Fed, 
 }
 
 /// The report of the capture's range.
-fn print(args: &Args, database: &Path, range: TimeRange, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+fn print(
+    args: &Args,
+    config: &Config,
+    database: &Path,
+    range: TimeRange,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
     let reader = Reader::open(database)?.context("open the database that was just written")?;
     // All of the capture is counted, whatever its clock said.
     let now = when::wall(&when::now())?.max(range.until);
     let asked = Asked { reader, range, now, extent: range };
-    let report = report::make(&asked, &Filter::default())?;
+    // The capture's database may be a new one; fresh tables lie beside the gateway's.
+    let names = name_tables(config, &config.database)?;
+    let report = report::make(&asked, &names, &Filter::default())?;
     drop(asked);
     if args.json {
         out.write_all(json(&report)?.as_bytes())?;

@@ -151,7 +151,7 @@ impl Purpose {
             Self::SmartHome => ("smart_home", "smart home"),
             Self::Security => ("security", "security"),
             Self::Vpn => ("vpn", "VPN"),
-            Self::Service => ("service", "service, not further known"),
+            Self::Service => ("service", "service"),
         }
     }
 }
