@@ -14,6 +14,7 @@ pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_m
 pub use update::{Source, UpdateConfig};
 pub use value::Level;
 
+use crate::leases::DEFAULT_FILES;
 use crate::links::Selection;
 use anyhow::{Context, bail};
 use ipnetwork::IpNetwork;
@@ -69,6 +70,8 @@ pub struct Config {
     pub excluded_networks: Vec<IpNetwork>,
     /// MMDB files that say whose network an address is in, the first that knows winning.
     pub network_tables: Vec<PathBuf>,
+    /// Files in which the gateway's DHCP server keeps its leases; those that are missing may come later.
+    pub leases: Vec<PathBuf>,
     /// Lists that say something of names, those that win first.
     pub lists: Vec<ListConfig>,
     /// Copy packets that can teach names and devices.
@@ -114,6 +117,7 @@ struct RawConfig {
     local_networks: Option<Vec<Prefix>>,
     excluded_networks: Option<Vec<Prefix>>,
     network_tables: Option<Vec<PathBuf>>,
+    leases: Option<Vec<PathBuf>>,
     lists: Option<Lists>,
     sampling: Option<bool>,
     kernel_log: Option<Level>,
@@ -165,6 +169,7 @@ impl Config {
             local_networks,
             excluded_networks,
             network_tables,
+            leases,
             lists,
             sampling,
             kernel_log,
@@ -181,6 +186,7 @@ impl Config {
             local_networks: local_networks.map_or_else(default_local_networks, prefixes),
             excluded_networks: excluded_networks.map(prefixes).unwrap_or_default(),
             network_tables: network_tables.unwrap_or_default(),
+            leases: leases.unwrap_or_else(|| DEFAULT_FILES.map(PathBuf::from).to_vec()),
             lists: lists.map(|Lists(lists)| lists).unwrap_or_default(),
             sampling: sampling.unwrap_or(true),
             kernel_log: kernel_log.unwrap_or(Level::Off),
@@ -290,6 +296,7 @@ mod tests {
             local_networks = ["192.168.1.7/24", "2001:db8::/32"]
             excluded_networks = ["203.0.113.9"]
             network_tables = ["a.mmdb", "b.mmdb"]
+            leases = ["/var/db/dnsmasq.leases"]
             sampling = false
             kernel_log = "debug"
             log = "warn"
@@ -311,6 +318,7 @@ mod tests {
             local_networks: vec!["192.168.1.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
             excluded_networks: vec!["203.0.113.9/32".parse().unwrap()],
             network_tables: vec!["a.mmdb".into(), "b.mmdb".into()],
+            leases: vec!["/var/db/dnsmasq.leases".into()],
             lists: vec![ListConfig {
                 path: "/etc/telltale/mine.json".into(),
                 name: "mine".into(),

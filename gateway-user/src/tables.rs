@@ -7,6 +7,7 @@ mod lists;
 mod mmdb;
 pub mod owners;
 pub mod update;
+pub mod vendors;
 
 use anyhow::Context;
 use gateway_core::enrich::Networks;

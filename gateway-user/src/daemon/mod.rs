@@ -16,6 +16,7 @@ use crate::{
         Attachments, Geometry, Hold, Kernel, KernelLog, LoadOptions, Loaded, PinDirectory, Tables, readable,
         return_free_memory,
     },
+    leases::Leases,
     links::{self, Discovery},
     tables,
     telemetry::KernelWords,
@@ -99,6 +100,7 @@ impl Daemon {
         let pipeline = pipeline_of(&config);
         let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
         let mut drainer = Drainer::new(pipeline, networks, journal, watch)?;
+        drainer.leases = Leases::new(&config.leases);
         drainer.remember(&kernel.tables).await?;
         let attachments = Attachments::new(options.is_tcx_off);
         // Before it says that it counts: whoever asks it to stop from then on is heard.
