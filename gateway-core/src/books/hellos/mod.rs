@@ -109,6 +109,10 @@ impl HellosBook {
     ) -> Result<Option<Said>, Stop> {
         let (seq, payload) = match self.compare_with_read(&flow, at, seq, payload) {
             Compared::New(seq, payload) => (seq, payload),
+            Compared::Before(read) => {
+                self.unread(flow, read);
+                (seq, payload)
+            }
             Compared::Known => return Ok(None),
             Compared::Contradicts(said) => return Ok(Some(said)),
         };
@@ -132,12 +136,19 @@ impl HellosBook {
                 Ok(None)
             }
             Found::Part(said) => {
-                let is_named = said.name.is_some();
-                if is_named {
+                // What was named before and is not now must not stay named.
+                let tells = said.name.is_some() || stream.named.is_some();
+                if tells {
                     stream.named = Some((said.at, said.application));
                 }
                 self.unfinished = self.unfinished.saturating_add(self.begun.insert(flow, stream));
-                Ok(is_named.then_some(said))
+                Ok(tells.then_some(said))
+            }
+            // It may be the inside of another that is not here yet.
+            Found::Whole { said, seq, .. } if stream.reaches_before(seq) => {
+                stream.named = Some((said.at, said.application));
+                self.unfinished = self.unfinished.saturating_add(self.begun.insert(flow, stream));
+                Ok(Some(said))
             }
             Found::Whole { said, seq, bytes } => {
                 let (at, application) = (said.at, said.application);
@@ -196,7 +207,11 @@ impl HellosBook {
             return Compared::Contradicts(Said::nobody(read.application, read.at));
         }
         // What goes beyond is new.
-        let Some(behind) = distance(read.seq, seq) else { return Compared::New(seq, payload) };
+        let Some(behind) = distance(read.seq, seq) else {
+            let is_before = distance(seq, read.seq).is_some();
+            let read = is_before.then(|| self.read.remove(flow)).flatten();
+            return read.map_or(Compared::New(seq, payload), Compared::Before);
+        };
         let known = read.bytes.len().saturating_sub(behind);
         match payload.get(known..) {
             Some(rest) if !rest.is_empty() => {
@@ -204,6 +219,16 @@ impl HellosBook {
             }
             _ => Compared::Known,
         }
+    }
+
+    /// Takes what was read for a piece like others: something comes before it, so it may be the inside of another
+    /// beginning that it overtook.
+    fn unread(&mut self, flow: FlowKey, read: Read) {
+        let (mut stream, _) = self.stream_of(&flow, read.at);
+        if stream.add(read.seq, read.at, &read.bytes) == Added::Kept {
+            stream.named = Some((read.at, read.application));
+        }
+        self.unfinished = self.unfinished.saturating_add(self.begun.insert(flow, stream));
     }
 
     /// Was a TLS hello read in this conversation not far before this place?
@@ -266,6 +291,8 @@ enum Kept {
 enum Compared<'a> {
     /// It is new, or the rest of it is.
     New(u32, &'a [u8]),
+    /// It is new, and stands before what was taken for the beginning.
+    Before(Read),
     /// It was there, or is not to be believed.
     Known,
     /// Two copies of one place differ; this takes back what was said.
