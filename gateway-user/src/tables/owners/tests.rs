@@ -16,12 +16,13 @@ fn name(text: &str) -> DomainName {
 fn table(day: u32) -> Vec<u8> {
     let parts = OwnerParts {
         as_of: TableDate(day),
-        sources: vec![Source { title: "test".into(), place: "here".into(), read: TableDate(day) }],
-        owners: vec![(Owner::new("newer", "Newer", None, None), None, 0)],
+        sources: vec![Source { title: "test".into(), place: "here".into(), read: Some(TableDate(day)) }],
+        owners: vec![(Owner::new("newer", "Newer", None, None), None, None)],
         rules: vec![RuleParts {
             owner: 0,
             purpose: Purpose::Push,
             source: 0,
+            purpose_source: None,
             has_customers: true,
             names: vec![name("newer.example.com")],
         }],
