@@ -2,6 +2,7 @@
 
 use super::*;
 use gateway_core::enrich::lists::ListFormat;
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 use gateway_core::enrich::names::Standing;
 use gateway_core::enrich::owners::{Owner, OwnerParts, Purpose, RuleParts, Source};
 use gateway_core::units::DomainName;
