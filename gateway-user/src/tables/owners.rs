@@ -5,6 +5,7 @@
 
 use super::lists;
 use crate::config::ListConfig;
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 use anyhow::Context;
 use gateway_core::enrich::envelope::{self, TableDate, TableKind};
 use gateway_core::enrich::names::NameTables;
