@@ -186,7 +186,12 @@ fn count(args: &Args, config: &Config, database: &Path) -> anyhow::Result<(Fed, 
     let (boot_id, table_id) = (boot_id_of(&capture), table_id_of(&rules));
     let mut table = Table::new(rules, boot_id.clone(), table_id);
     let pipeline = Pipeline::new(PipelineConfig { local, excluded: config.excluded_networks.clone() });
-    let networks = tables::load(&config.network_tables)?;
+    let directory = tables::directory_beside(&config.database);
+    let tables::Loaded { networks, warnings } =
+        tables::load(tables::EMBEDDED, Some(&directory), &config.network_tables)?;
+    for warning in warnings {
+        eprintln!("telltale: {warning}");
+    }
     let writer = Writer::open(database)?;
     if writer.table_ids(&boot_id)?.iter().any(|there| *there != table_id) {
         bail!(

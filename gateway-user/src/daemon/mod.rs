@@ -23,6 +23,7 @@ use crate::{
 use anyhow::Context;
 use aya_log::EbpfLogger;
 use gateway_common::SampleHeader;
+use gateway_core::enrich::Networks;
 use gateway_core::pipeline::{Pipeline, PipelineConfig};
 use std::{os::fd::OwnedFd, time::Duration};
 use tokio::{
@@ -87,7 +88,7 @@ impl Daemon {
             tracing::warn!("{note}");
         }
         // After the kernel: the loader's own needs, which are larger, are then free again.
-        let networks = tables::load(&config.network_tables)?;
+        let networks = networks_of(&config)?;
         journal.set_tables_date(networks.as_of()).await?;
         if !kernel.tables.is_begun()? {
             kernel.tables.begin(Tables::new_table_id(), crate::clock::now()?.boot)?;
@@ -236,6 +237,17 @@ impl Daemon {
     }
 }
 
+/// What knows the networks; what is wrong with an updated table is in the log.
+fn networks_of(config: &Config) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
+    let directory = tables::directory_beside(&config.database);
+    let tables::Loaded { networks, warnings } =
+        tables::load(tables::EMBEDDED, Some(&directory), &config.network_tables)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(networks)
+}
+
 /// Unhooks every port, stores what the kernel still holds, and removes all that is pinned.
 ///
 /// # Errors
@@ -247,7 +259,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     let _hold = Hold::take(&config.pin_dir)?;
     let pins = PinDirectory::open(&config.pin_dir)?;
     let geometry = geometry_of(config)?;
-    let networks = tables::load(&config.network_tables)?;
+    let networks = networks_of(config)?;
     let journal = Journal::open(&config.database)?;
     journal.set_tables_date(networks.as_of()).await?;
     let pipeline = pipeline_of(config);

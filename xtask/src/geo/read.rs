@@ -59,10 +59,12 @@ pub fn systems(reader: &Reader<Vec<u8>>) -> anyhow::Result<Ranges<(u32, String)>
     })
 }
 
-/// Country codes.
+/// Country codes, as DB-IP and MaxMind have them or as IPtoASN has.
 pub fn countries(reader: &Reader<Vec<u8>>) -> anyhow::Result<Ranges<String>> {
     ranges(reader, |found| {
-        found.decode_path::<String>(&[PathElement::Key("country"), PathElement::Key("iso_code")])
+        let code =
+            found.decode_path::<String>(&[PathElement::Key("country"), PathElement::Key("iso_code")])?;
+        if code.is_some() { Ok(code) } else { found.decode_path(&[PathElement::Key("country_code")]) }
     })
 }
 
