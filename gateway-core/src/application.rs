@@ -15,7 +15,8 @@ pub enum Application {
     Http = 3,
     /// HTTP/2 in the clear with prior knowledge (RFC 9113 §3.3).
     H2c = 4,
-    /// A request to an HTTP proxy (CONNECT, RFC 9110 §9.3.6): its host is behind the peer and not the peer.
+    /// A request to an HTTP proxy (CONNECT, RFC 9110 §9.3.6, or a target with its scheme, RFC 9112 §3.2.2): its host is
+    /// behind the peer and not the peer.
     HttpProxy = 5,
     /// DNS in the clear, by port 53 (RFC 1035, RFC 7766).
     Dns = 6,

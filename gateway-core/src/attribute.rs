@@ -29,8 +29,9 @@ impl Attribution {
     /// By what the conversation said of itself, and nothing else.
     #[must_use]
     pub fn by_itself(said: &Said) -> Self {
-        let Said { name, evidence, is_outer, application, at: _ } = said.clone();
-        let marks = if is_outer { Marks::OUTER_NAME } else { Marks::NONE };
+        let Said { name, evidence, is_outer, has_others, application, at: _ } = said.clone();
+        let of = |is_set, mark| if is_set { mark } else { Marks::NONE };
+        let marks = of(is_outer, Marks::OUTER_NAME).with(of(has_others, Marks::HAS_RIVALS));
         Self { name, evidence, marks, application, answer_secs: None }
     }
 }
@@ -285,7 +286,7 @@ mod tests {
         let flow = flow(protocol::TCP, 1, None).key;
         let name = DomainName::parse("said.example");
         let (evidence, application, at) = (Evidence::HttpHost, Application::Http, BootTime(100));
-        book.enter(flow, Said { name: name.clone(), evidence, is_outer: false, application, at });
+        book.enter(flow, Said { name: name.clone(), evidence, ..Said::nobody(application, at) });
         let marks = Marks::COVERED.with(Marks::HAS_RIVALS);
         let asked = Told { name: DomainName::parse("asked.example"), marks, answer_secs: Some(7) };
         let found = |since, until| attribute(&flow, (BootTime(since), BootTime(until)), &asked, &book);

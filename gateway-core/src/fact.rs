@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use gateway_common::FlowKey;
 
 /// Who asked the DNS.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Asker {
     /// The device.
     pub device: Mac,

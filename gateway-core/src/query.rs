@@ -73,7 +73,7 @@ pub enum NotAFilter {
     #[error("a country is two letters of ISO 3166, such as SG")]
     Country,
     /// Not a kind of evidence.
-    #[error("evidence is one of none, dns, http_host, quic_sni, tls_sni")]
+    #[error("evidence is one of {}", Evidence::ALL.map(Evidence::word).join(", "))]
     Evidence,
     /// Not a protocol that is recognised.
     #[error("an application is one of {}", Application::ALL.map(Application::word).join(", "))]
@@ -160,20 +160,21 @@ pub fn parse_country(text: &str) -> Result<Country, NotAFilter> {
     Country::parse(text).ok_or(NotAFilter::Country)
 }
 
-/// An evidence from its word.
+/// An evidence from its word, whatever its case.
 ///
 /// # Errors
 /// [`NotAFilter::Evidence`] for any other word.
 pub fn parse_evidence(text: &str) -> Result<Evidence, NotAFilter> {
-    Evidence::ALL.into_iter().find(|e| e.word() == text).ok_or(NotAFilter::Evidence)
+    Evidence::ALL.into_iter().find(|e| e.word().eq_ignore_ascii_case(text.trim())).ok_or(NotAFilter::Evidence)
 }
 
-/// A recognised protocol from its word.
+/// A recognised protocol from its word, whatever its case.
 ///
 /// # Errors
 /// [`NotAFilter::Application`] for any other word.
 pub fn parse_application(text: &str) -> Result<Application, NotAFilter> {
-    Application::ALL.into_iter().find(|a| a.word() == text).ok_or(NotAFilter::Application)
+    let is_it = |application: &Application| application.word().eq_ignore_ascii_case(text.trim());
+    Application::ALL.into_iter().find(is_it).ok_or(NotAFilter::Application)
 }
 
 /// Names of IP protocols (IANA "Assigned Internet Protocol Numbers") that are printed as words.
@@ -226,8 +227,8 @@ pub struct Filter {
     pub evidence: Vec<Evidence>,
     /// Protocols that were recognised.
     pub applications: Vec<Application>,
-    /// Only where the DNS had not given the device the peer's address before, though that was to be expected: the rows
-    /// that a report counts as uncovered.
+    /// Only with the world, and only where the DNS had not given the device the peer's address before: the rows that a
+    /// report counts as uncovered.
     pub is_uncovered: bool,
     /// IP protocols.
     pub protocols: Vec<u8>,
@@ -406,9 +407,11 @@ mod tests {
         }
         for evidence in Evidence::ALL {
             assert_eq!(parse_evidence(evidence.word()), Ok(evidence));
+            assert_eq!(parse_evidence(&evidence.word().to_uppercase()), Ok(evidence));
         }
         for application in Application::ALL {
             assert_eq!(parse_application(application.word()), Ok(application));
+            assert_eq!(parse_application(&application.word().to_uppercase()), Ok(application));
         }
         for number in 0..=255 {
             assert_eq!(parse_protocol(&protocol_word(number)), Ok(number));
@@ -424,6 +427,7 @@ mod tests {
         for bad in ["", "AS", "ASx", "-1", "+1", "4294967296", "aé"] {
             assert_eq!(parse_asn(bad), Err(NotAFilter::Asn), "{bad:?}");
         }
+        assert_eq!(parse_evidence("tls"), Err(NotAFilter::Evidence));
         assert_eq!(parse_asn("as45102"), Ok(45_102));
         assert_eq!(parse_protocol("256"), Err(NotAFilter::Protocol));
         assert_eq!(parse_country("S"), Err(NotAFilter::Country));

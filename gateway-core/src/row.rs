@@ -104,7 +104,9 @@ impl Marks {
     /// The hello carried an encrypted inner one (ECH, RFC 9849) or noise that looks like one: the name is the outer
     /// one, which may belong to whoever hosts the site.
     pub const OUTER_NAME: Self = Self(1);
-    /// Other names that the DNS gave this device for the address still vouched; the one asked for last was taken.
+    /// Another name is possible. A name by the DNS: others that it gave this device for the address still vouched, and
+    /// the one asked for last was taken. A name that the device said: it said another one in the same conversation
+    /// ([`Said::has_others`]), and the bytes of all of them are under this one.
     pub const HAS_RIVALS: Self = Self(1 << 1);
     /// The DNS answer behind the name was older than its TTL, and within the time that programs are known to use one
     /// nevertheless, or that the address record in it holds longer than its aliases.
@@ -394,10 +396,22 @@ pub struct Said {
     pub evidence: Evidence,
     /// Is the name the outer one of a hello with ECH?
     pub is_outer: bool,
+    /// Did the conversation name another host as well: requests to a proxy do, and QUIC connections that share their
+    /// ports? Whom its bytes are for is not told apart.
+    pub has_others: bool,
     /// The protocol it speaks.
     pub application: Application,
     /// When.
     pub at: BootTime,
+}
+
+impl Said {
+    /// A conversation of this protocol that names nobody.
+    #[must_use]
+    pub const fn nobody(application: Application, at: BootTime) -> Self {
+        let evidence = Evidence::None;
+        Self { name: None, evidence, is_outer: false, has_others: false, application, at }
+    }
 }
 
 /// What the DNS had told a device of a peer when a conversation with it began.

@@ -4,15 +4,18 @@
 //! line. Flags win over the file, the file over the defaults. `deploy/example.toml` shows every key with its
 //! default, and a test holds it to that.
 
+mod lists;
 mod sizes;
 mod value;
 
+pub use lists::ListConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
 pub use value::Level;
 
 use crate::links::Selection;
 use anyhow::{Context, bail};
 use ipnetwork::IpNetwork;
+use lists::Lists;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -63,6 +66,8 @@ pub struct Config {
     pub excluded_networks: Vec<IpNetwork>,
     /// MMDB files that say whose network an address is in, the first that knows winning.
     pub network_tables: Vec<PathBuf>,
+    /// Lists that say something of names, those that win first.
+    pub lists: Vec<ListConfig>,
     /// Copy packets that can teach names and devices.
     pub sampling: bool,
     /// What the kernel program logs.
@@ -104,6 +109,7 @@ struct RawConfig {
     local_networks: Option<Vec<Prefix>>,
     excluded_networks: Option<Vec<Prefix>>,
     network_tables: Option<Vec<PathBuf>>,
+    lists: Option<Lists>,
     sampling: Option<bool>,
     kernel_log: Option<Level>,
     log: Option<Level>,
@@ -153,6 +159,7 @@ impl Config {
             local_networks,
             excluded_networks,
             network_tables,
+            lists,
             sampling,
             kernel_log,
             log,
@@ -167,6 +174,7 @@ impl Config {
             local_networks: local_networks.map_or_else(default_local_networks, prefixes),
             excluded_networks: excluded_networks.map(prefixes).unwrap_or_default(),
             network_tables: network_tables.unwrap_or_default(),
+            lists: lists.map(|Lists(lists)| lists).unwrap_or_default(),
             sampling: sampling.unwrap_or(true),
             kernel_log: kernel_log.unwrap_or(Level::Off),
             log: log.unwrap_or(Level::Info),
@@ -219,6 +227,8 @@ fn complaint(error: &toml::de::Error, text: &str, path: &Path) -> anyhow::Error 
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
     use super::*;
+    use gateway_core::enrich::envelope::TableDate;
+    use gateway_core::enrich::lists::ListFormat;
 
     fn parse(text: &str) -> anyhow::Result<Config> {
         Config::from_text(text, Path::new("t.toml"))
@@ -276,6 +286,11 @@ mod tests {
             kernel_log = "debug"
             log = "warn"
             fast_slots_per_cpu = 64
+            [[lists]]
+            path = "/etc/telltale/mine.json"
+            name = "mine"
+            date = "2026-11-20"
+            format = "json"
             "#,
         );
         let expected = Config {
@@ -286,6 +301,12 @@ mod tests {
             local_networks: vec!["192.168.1.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
             excluded_networks: vec!["203.0.113.9/32".parse().unwrap()],
             network_tables: vec!["a.mmdb".into(), "b.mmdb".into()],
+            lists: vec![ListConfig {
+                path: "/etc/telltale/mine.json".into(),
+                name: "mine".into(),
+                date: Some(TableDate(20_777)),
+                format: ListFormat::Json,
+            }],
             sampling: false,
             kernel_log: Level::Debug,
             log: Level::Warn,
@@ -331,6 +352,14 @@ mod tests {
             "line 1 (interfaces): invalid type: integer `7`, expected \"auto\" or a list",
         );
         refused("database = ", "line 1 (database): ");
+        refused("[[lists]]\nname = \"x\"", "line 1: missing field `path`");
+        refused("[[lists]]\npath = \"x\"\nfrom = 1", "line 3 (from): unknown field `from`");
+        refused("[[lists]]\npath = \"x\"\nformat = \"pdf\"", "line 3 (format): unknown variant `pdf`");
+        refused("[[lists]]\npath = \"x\"\ndate = \"today\"", "line 3 (date): \"today\" is not a day");
+        refused(
+            "[[lists]]\npath = \"x\"\n[[lists]]\npath = \"y/x\"",
+            "line 1: two lists have the name \"x\"",
+        );
         refused("sampling = true\nsampling = true", "line 2 (sampling): duplicate key");
         refused("\u{1f600}", "line 1: ");
     }

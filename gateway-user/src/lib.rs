@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod journal;
 pub mod kernel;
 pub mod links;
+pub mod rdap;
 pub mod replay;
 pub mod store;
 pub mod tables;

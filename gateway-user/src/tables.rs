@@ -3,7 +3,9 @@
 //! Reads files; decides nothing about traffic. Lives and dies with the process: a changed file is seen at the
 //! next start.
 
+mod lists;
 mod mmdb;
+pub mod owners;
 
 use anyhow::{Context, bail};
 use gateway_core::enrich::envelope::{TableDate, TableKind, date_of};

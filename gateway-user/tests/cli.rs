@@ -48,7 +48,8 @@ fn doubts_are_shown() {
     house.check(&["report", "--all", "--json"], "doubtful-report.json");
     house.check(&["flows", "--all"], "doubtful-flows.txt");
     let lines = |args: &[&str]| String::from_utf8(house.run(args).stdout).unwrap().lines().count();
-    assert_eq!(lines(&["flows", "--all", "--uncovered", "--csv"]), 1 + 2);
+    assert_eq!(lines(&["flows", "--all", "--uncovered", "--csv"]), 1 + 4, "by port or not");
+    assert_eq!(lines(&["flows", "--all", "--uncovered", "--evidence", "TLS_SNI", "--csv"]), 1 + 1);
     assert_eq!(
         lines(&["flows", "--all", "--application", "doh", "--application", "wireguard", "--csv"]),
         1 + 2
@@ -78,6 +79,44 @@ fn a_flow_a_name_and_an_address_are_explained() {
     assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok());
     assert_eq!(house.run(&["explain", "a b"]).status.code(), Some(2));
     House::new().check_line(&["explain", "a.example"], 1, "there is no database");
+    let refused = String::from_utf8(house.run(&["flows", "--evidence", "tls"]).stderr).unwrap();
+    assert!(refused.contains("evidence is one of none, dns, http_host, quic_sni, tls_sni"), "{refused}");
+}
+
+#[test]
+fn what_was_meant_instead_is_said() {
+    let house = House::with(&fixture::doubtful());
+    for (subject, expected) in [
+        ("2001:db8::1:443", "for port 443 of 2001:db8::1 write [2001:db8::1]:443"),
+        (
+            "redminote8-redmi",
+            "redminote8-redmi is a device: `telltale flows --device redminote8-redmi` lists",
+        ),
+        ("192.168.1.20", "192.168.1.20 is an address of RedmiNote8-Redmi: `telltale flows --device"),
+    ] {
+        let output = house.run(&["explain", subject, "--all"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("no row from") && said.contains(expected), "{said}");
+    }
+    let label = &["devices", "label", "RedmiNote8-Redmi", "Redmi Note 8"];
+    assert!(house.run(label).status.success());
+    house.check_line(
+        &["explain", "redmi note 8"],
+        1,
+        "redmi note 8 is a device: `telltale flows --device \"redmi note 8\"` lists what it exchanged",
+    );
+    house.check_line(&["explain", "7c:03:ab:12:34:56"], 2, "is a device: `telltale flows --device 7c:03:ab");
+    house.check_line(
+        &["explain", "2001:db8::1:50000"],
+        2,
+        "in brackets where a port follows: [2001:db8::1]:50000",
+    );
+    let of_url = house.run(&["explain", "https://shop.example/cart?id=7", "--all"]);
+    assert_eq!(of_url.status.code(), Some(0));
+    assert_eq!(of_url.stdout, house.run(&["explain", "shop.example", "--all"]).stdout);
+    let said = String::from_utf8(of_url.stderr).unwrap();
+    assert!(said.contains("explaining shop.example: of a URL"), "{said}");
 }
 
 #[test]

@@ -137,6 +137,7 @@ fn every_part_of_a_conversation_survives() {
             name: Some(name("outer.example")),
             evidence: Evidence::QuicSni,
             is_outer: true,
+            has_others: false,
             application: Application::Quic,
             at: BootTime(7),
         }),
@@ -151,11 +152,15 @@ fn every_part_of_a_conversation_survives() {
         last_seen: BootTime(10),
         ..full.clone()
     };
-    let both = [full, silent];
-    gateway.writer.keep_conversations(BOOT, TABLES, &both).unwrap();
-    assert_eq!(gateway.memory(1).conversations, both);
-    gateway.writer.keep_conversations(BOOT, TABLES, &both[..1]).unwrap();
-    assert_eq!(gateway.memory(1).conversations, both[..1]);
+    let mut shared = full.clone();
+    shared.flow = flow_key(5002, 443, 17);
+    shared.last_seen = BootTime(11);
+    shared.said.as_mut().unwrap().has_others = true;
+    let all = [full, silent, shared];
+    gateway.writer.keep_conversations(BOOT, TABLES, &all).unwrap();
+    assert_eq!(gateway.memory(1).conversations, all);
+    gateway.writer.keep_conversations(BOOT, TABLES, &all[..1]).unwrap();
+    assert_eq!(gateway.memory(1).conversations, all[..1]);
 }
 
 /// Told at second 0 of the minute `turn`, vouching for `secs`.
@@ -339,6 +344,58 @@ fn answers_are_bounded_by_number_and_age() {
     later.epoch = EpochId { boot_id: "later".into(), ..later.epoch };
     gateway.writer.append(&later).unwrap();
     assert_eq!(count(&gateway.path), 0);
+}
+
+/// The same as a capture tells it.
+fn replayed(mut batch: Batch) -> Batch {
+    batch.epoch.boot_id = "replay:0123456789abcdef".to_owned();
+    batch
+}
+
+#[test]
+fn what_a_capture_tells_is_not_joined_with_what_the_gateway_was_told() {
+    let mut gateway = Gateway::new();
+    let prolonged = Answer { answered_at: BootTime(at(1, 30)), ..told(1, 90, "a.example") };
+    gateway.writer.append(&telling(1, vec![told(1, 60, "a.example"), prolonged])).unwrap();
+    let in_capture = Answer { answered_at: BootTime(at(1, 20)), ..told(1, 600, "a.example") };
+    gateway.writer.append(&replayed(telling(1, vec![in_capture]))).unwrap();
+    let second = SECOND as i64;
+    let spans: Vec<_> = kept(&gateway.path)
+        .iter()
+        .map(|answer| (answer.answered_at, answer.vouches_until))
+        .map(|(at, until)| ((at.unwrap().0 - EVENING) / second, (until.unwrap().0 - EVENING) / second))
+        .collect();
+    assert_eq!(spans, [(0, 90), (20, 600)]);
+}
+
+#[test]
+fn a_capture_pushes_nothing_out_that_the_gateway_was_told() {
+    let mut gateway = Gateway::new();
+    gateway.writer.append(&telling(1, vec![told(1, 600, "gateway.example")])).unwrap();
+    let many = |turn, count: usize| {
+        let answers = (0..count).map(|n| told(1, 600, &format!("n{n}-{turn}.example")));
+        replayed(telling(turn, answers.collect()))
+    };
+    gateway.writer.append(&many(1, MAX_ANSWERS)).unwrap();
+    gateway.writer.append(&many(2, 1)).unwrap();
+    let in_all = |gateway: &Gateway| rows(gateway) as usize;
+    let left = in_all(&gateway);
+    assert!(left < MAX_ANSWERS, "the captures' own bound holds: {left}");
+    let names: Vec<_> = kept(&gateway.path).into_iter().map(|answer| answer.name).collect();
+    assert!(names.contains(&name("gateway.example")) && names.contains(&name("n0-2.example")));
+    assert!(!names.contains(&name("n0-1.example")), "the captures' oldest went");
+    // A capture from the future takes nothing of the gateway's away, for all its age.
+    let mut future = replayed(telling(3, vec![told(3, 600, "future.example")]));
+    future.epoch.boot_id = "replay:fedcba9876543210".to_owned();
+    future.interval.began_at.0 += 2 * KEPT_FOR_SECS * SECOND as i64;
+    future.interval.ended_at.0 += 2 * KEPT_FOR_SECS * SECOND as i64;
+    Writer::open(&gateway.path).unwrap().append(&future).unwrap();
+    let names: Vec<_> = kept(&gateway.path).into_iter().map(|answer| answer.name).collect();
+    assert_eq!(names, [name("future.example"), name("gateway.example")]);
+    // And what the gateway was told is remembered by it alone.
+    gateway.writer.append(&telling(4, vec![told(4, 600, "later.example")])).unwrap();
+    let remembered: Vec<_> = gateway.memory(4).answers.into_iter().map(|answer| answer.name).collect();
+    assert_eq!(remembered, [name("gateway.example"), name("later.example")]);
 }
 
 #[test]

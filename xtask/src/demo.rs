@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
 /// Handed to `telltale run --config`: nothing about the traffic, only where what it may know lies.
 const CONFIG: &str = "# The demo's configuration: every setting at its default.\n";
 
+/// A name of the evening: the phone sends there what it has to report, so that there is something to explain.
+const EXPLAINED: &str = "data.mistat.intl.xiaomi.com";
+
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     packages::install_missing(|line| println!("{line}"))?;
     if arguments.without_telltale {
@@ -51,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("  {binary} top names --database {database}");
     println!("  {binary} flows --database {database}");
     println!("  {binary} devices --database {database}");
+    println!("  {binary} explain {EXPLAINED} --database {database}");
     println!("To walk through the household yourself: cargo xtask lab");
     Ok(())
 }

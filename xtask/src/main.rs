@@ -7,6 +7,8 @@ mod ebpf;
 mod fuzz;
 mod geo;
 mod hold;
+mod owners;
+mod suffixes;
 mod test;
 mod tidy;
 
@@ -39,6 +41,10 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Builds the embedded network table (address to ASN, organisation, country) from MMDB files
     Geo(geo::GeoArgs),
+    /// Builds the embedded table of owners (name to company and purpose) from its TOML files
+    Owners(owners::OwnersArgs),
+    /// Builds the embedded table of public suffixes from the published list
+    Suffixes(suffixes::SuffixesArgs),
     /// Checks everything that this machine can check; the last line is the sum
     Test(test::Arguments),
     /// Checks the house rules that a program can check
@@ -97,6 +103,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ebpf(arguments) => ebpf::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Geo(arguments) => geo::run(&arguments),
+        Command::Owners(arguments) => owners::run(&arguments),
+        Command::Suffixes(arguments) => suffixes::run(&arguments),
         Command::Traffic { kind: Traffic::Serve } => lab::traffic::serve_until_end_of_input(),
         Command::Traffic { kind: Traffic::Make(traffic) } => {
             let sent = serde_json::to_string(&traffic.make()?)?;

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a bench prints its result")]
 #![allow(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
+mod hostile;
 mod messages;
 #[path = "../../src/wire/quic/samples.rs"]
 mod quic;
@@ -54,6 +55,9 @@ const KINDS: [Kind; 9] = [
 ];
 
 fn main() {
+    if std::env::args().any(|arg| arg == "hostile") {
+        return hostile::time_all();
+    }
     println!("{:<26} {:>8} {:>12} {:>10}", "kind", "samples", "samples/s", "ns/sample");
     for kind in &KINDS {
         let samples: Vec<Sample> = (0..CONVERSATIONS).flat_map(kind.make).collect();

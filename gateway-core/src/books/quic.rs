@@ -103,7 +103,7 @@ impl QuicBook {
     ) -> Result<Option<Said>, Stop> {
         match quic::form(datagram)? {
             Form::Other => return Ok(None),
-            Form::Google => return Ok(Some(nameless(Application::GoogleQuic, at))),
+            Form::Google => return Ok(Some(Said::nobody(Application::GoogleQuic, at))),
             // It will be refused, and another version tried.
             Form::Long(version) if version.is_greased() || version == Version::NEGOTIATION => {
                 return Ok(None);
@@ -149,7 +149,7 @@ impl QuicBook {
     fn take_back(&mut self, flow: FlowKey, at: BootTime, beginning: Beginning) -> Option<Said> {
         let Beginning { began_at, client, before, is_told, .. } = beginning;
         self.read.insert(flow, Past { read_at: at, client, before });
-        is_told.then(|| nameless(Application::Quic, began_at))
+        is_told.then(|| Said::nobody(Application::Quic, began_at))
     }
 
     fn keep(&mut self, flow: FlowKey, beginning: Beginning) {
@@ -228,9 +228,9 @@ impl QuicBook {
                 name: Some(name),
                 evidence: Evidence::QuicSni,
                 is_outer: hello.has_ech,
-                ..nameless(application, began_at)
+                ..Said::nobody(application, began_at)
             },
-            None => nameless(application, began_at),
+            None => Said::nobody(application, began_at),
         };
         // The name, or word that it is an outer one only, may be still to come.
         Ok((ended.is_ok() || said.name.is_some()).then_some(said))
@@ -278,11 +278,6 @@ impl Client {
     fn has_sent(&mut self, initial: &InitialPacket<'_>) -> bool {
         self.keys.dcid() == initial.dcid || self.open(initial).is_some()
     }
-}
-
-/// What a conversation says that names nobody.
-fn nameless(application: Application, at: BootTime) -> Said {
-    Said { name: None, evidence: Evidence::None, is_outer: false, application, at }
 }
 
 #[cfg(test)]

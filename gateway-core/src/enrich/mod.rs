@@ -1,10 +1,17 @@
-//! What a table says of an address: whose network it is in, in which country, whether it is a known resolver's.
+//! What a table says of an address: whose network it is in, in which country, whether it is a known resolver's; and
+//! of a name: whose it is, under which suffix it was registered, and which of the user's lists have it.
 //! Imports rows and units only; tables come in as bytes, behind [`Networks`] or as a part of the program, never as
 //! files.
 
 mod cursor;
 pub mod envelope;
+pub mod lists;
+mod name_index;
+pub mod names;
+pub mod owners;
+pub mod rdap;
 pub mod resolvers;
+pub mod suffixes;
 pub mod table;
 
 use crate::row::Network;

@@ -1,14 +1,18 @@
 mod dns;
+mod said;
 
+use super::rows::volume_of;
 use super::*;
+use crate::application::Application;
 use crate::decode::tests::{PHONE, key, sample};
 use crate::enrich::NoNetworks;
-use crate::units::{DomainName, WallTime};
+use crate::row::{EpochId, Evidence, Interval, Marks, OpenedBy, Said};
+use crate::units::{DomainName, Mac, WallTime};
 use crate::wire::dns::samples::ANSWER;
 use crate::wire::tls::samples::{openssl, post_quantum};
 use crate::wire::unhex;
 use core::cell::RefCell;
-use gateway_common::{Direction, FlowFlags, KernelStat, MacAddr, SampleKind, StatBlock};
+use gateway_common::{Direction, FlowFlags, FlowState, KernelStat, MacAddr, SampleKind, StatBlock, protocol};
 
 const LAPTOP: MacAddr = [0x3c, 0x22, 0xfb, 1, 2, 3];
 const SERVER: [u8; 4] = [47, 241, 10, 5];
@@ -416,7 +420,7 @@ fn a_late_datagram_names_what_was_counted_just_before_and_nothing_else() {
         drain(&mut pipeline, 1, vec![flow(quic, 0, 118)]);
         let name = DomainName::parse("late.example");
         let (evidence, application, at) = (Evidence::QuicSni, Application::Quic, BootTime(secs * SECOND));
-        let said = Said { name, evidence, is_outer: false, application, at };
+        let said = Said { name, evidence, ..Said::nobody(application, at) };
         assert_eq!(pipeline.enter_said(quic, Some(said)), Ok(()));
         let batch = drain(&mut pipeline, 2, vec![flow(quic, 0, 121)]);
         assert_eq!(batch.late_names.len(), expected, "{secs}");

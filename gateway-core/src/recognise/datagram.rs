@@ -2,9 +2,9 @@
 //! shape that chance does not make; none of them tells a name.
 
 use crate::application::Application;
-use crate::row::{Evidence, Said};
+use crate::row::Said;
 use crate::units::BootTime;
-use crate::wire::{Reader, WireError};
+use crate::wire::{Reader, WireError, quic};
 
 /// STUN's magic cookie (RFC 8489 §5).
 const STUN_COOKIE: u32 = 0x2112_a442;
@@ -30,7 +30,7 @@ pub fn datagram(payload: &[u8], at: BootTime) -> Option<Said> {
         (google_quic, Application::GoogleQuic),
     ];
     let (_, application) = recognisers.into_iter().find(|(is_it, _)| is_it(payload).is_some())?;
-    Some(Said { name: None, evidence: Evidence::None, is_outer: false, application, at })
+    Some(Said::nobody(application, at))
 }
 
 /// A field that was read, if it is as it has to be.
@@ -130,23 +130,16 @@ fn is_first_packet_id(bytes: &[u8]) -> bool {
     matches!(bytes, [0 | 0x0f, 0, 0, 1..=16, ..])
 }
 
-/// QUIC before the IETF's, up to Q043: flags that announce a version and a connection ID of eight bytes, and a
-/// version in letters ("QUIC Wire Layout Specification", 2016). Later ones have the IETF's long header.
+/// QUIC before the IETF's, up to Q043. Later ones have the IETF's long header.
 fn google_quic(payload: &[u8]) -> Option<()> {
-    let mut reader = Reader::new(payload);
-    only(reader.u8("gquic.flags"), |flags| flags & 0b1100_1001 == 0b0000_1001)?;
-    reader.array::<8>("gquic.connection").ok()?;
-    only(
-        reader.array::<4>("gquic.version"),
-        |version| matches!(version, [b'Q', digits @ ..] if digits.iter().all(u8::is_ascii_digit)),
-    )?;
     // A packet number, a hash, a frame.
-    (reader.rest().len() > 13).then_some(())
+    (quic::old_google_body(payload)?.len() > 13).then_some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::Evidence;
     use crate::wire::unhex;
     use proptest::prelude::*;
 
@@ -269,7 +262,7 @@ mod tests {
             assert_eq!(found(&packet(flags, version)), Some(Application::GoogleQuic));
         }
         for (flags, version) in
-            [(0x0c, "Q043"), (0x05, "Q043"), (0x0d, "Q0x3"), (0xcd, "Q043"), (0x0d, "T051")]
+            [(0x0c, "Q043"), (0x05, "Q043"), (0x0d, "Q0x3"), (0xcd, "Q043"), (0x0d, "R043")]
         {
             assert_eq!(found(&packet(flags, version)), None, "{flags:#x} {version}");
         }

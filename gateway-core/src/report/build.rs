@@ -3,6 +3,7 @@
 use super::coverage::{Coverage, Edge, begins_in, coverage, join};
 use super::model::{Destination, DeviceReport, Hidden, Report, Shortfall, Undated, Who};
 use super::sureness::{hidden, shown_marks, sureness};
+use super::who::NameFacts;
 use crate::query::{Counted, DeviceInfo, Filter, FlowSum, TimeRange};
 use crate::row::{Alias, Evidence, LedgerLine, Marks, Network, RowKind};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};
@@ -39,13 +40,15 @@ pub struct Input {
     pub aliases: Vec<Alias>,
     /// The oldest and newest date of the tables that networks are from.
     pub tables_dates: Option<(String, String)>,
+    /// The date of the table of owners; empty if there is none.
+    pub owners_date: String,
 }
 
-/// Makes the report.
+/// Makes the report. `facts_of` says what the tables know of a name.
 #[must_use]
-pub fn build(input: Input) -> Report {
+pub fn build(input: Input, facts_of: &dyn Fn(&DomainName) -> NameFacts) -> Report {
     let Input { range, now, filter, counted, latest, undated_elsewhere, unhooked_intervals, .. } = input;
-    let Input { devices, flows, stored, ledger, aliases, tables_dates, .. } = input;
+    let Input { devices, flows, stored, ledger, aliases, tables_dates, owners_date, .. } = input;
     let coverage = coverage(&counted, &latest, range, now);
     let mut coarse = Volume::default();
     let mut by_evidence = BTreeMap::<Evidence, Volume>::new();
@@ -58,7 +61,7 @@ pub fn build(input: Input) -> Report {
             }
         }
     }
-    let reports = device_reports(&flows, &devices, &Aliases::of(&aliases));
+    let reports = device_reports(&flows, &devices, &Aliases::of(&aliases, facts_of), facts_of);
     let seen: BTreeSet<Mac> = reports.iter().map(|d| d.mac).collect();
     // Under a filter, a device without rows may have traffic that was not asked for; under an interval that reaches
     // far into the range, traffic that is filed before it.
@@ -73,6 +76,7 @@ pub fn build(input: Input) -> Report {
         undated_count: counted.iter().filter(|c| !c.is_clock_set && begins_in(c, range)).count(),
         undated_elsewhere,
         tables_dates,
+        owners_date,
         devices: reports,
         unseen,
         evidence: by_evidence.into_iter().rev().collect(),
@@ -140,7 +144,8 @@ fn shortfalls(
 struct Aliases<'a>(BTreeMap<(Mac, &'a DomainName), BTreeSet<&'a DomainName>>);
 
 impl<'a> Aliases<'a> {
-    fn of(aliases: &'a [Alias]) -> Self {
+    fn of(aliases: &'a [Alias], facts_of: &dyn Fn(&DomainName) -> NameFacts) -> Self {
+        let site_of = |name: &DomainName| facts_of(name).registrable.unwrap_or_else(|| name.clone());
         let mut of_name = BTreeMap::<_, BTreeSet<_>>::new();
         for Alias { device, name, alias } in aliases {
             if site_of(name) != site_of(alias) {
@@ -153,23 +158,6 @@ impl<'a> Aliases<'a> {
     fn get(&self, device: Mac, who: &Who) -> Vec<DomainName> {
         let Who::Name(name) = who else { return Vec::new() };
         self.0.get(&(device, name)).into_iter().flatten().map(|alias| (*alias).clone()).collect()
-    }
-}
-
-/// Second levels under which a country's registry sells names.
-const SHARED_SECOND_LEVELS: [&str; 9] = ["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
-
-/// The part of a name that someone registered, by a rule of thumb: the last two labels, or three where the second
-/// is one that a country's registry shares out (`co.uk`, `com.cn`).
-fn site_of(name: &DomainName) -> &str {
-    let text = name.as_str();
-    let mut parts = text.rsplit('.');
-    let (Some(country), Some(second)) = (parts.next(), parts.next()) else { return text };
-    let is_shared = country.len() == 2 && SHARED_SECOND_LEVELS.contains(&second);
-    let labels = if is_shared { 3 } else { 2 };
-    match text.rmatch_indices('.').nth(labels - 1) {
-        Some((dot, _)) => text.get(dot + 1..).unwrap_or(text),
-        None => text,
     }
 }
 
@@ -187,34 +175,44 @@ struct DestinationSum {
     conversations: u64,
     evidence: BTreeMap<Evidence, (u64, Marks)>,
     networks: BTreeMap<Network, u64>,
-    countries: BTreeMap<Country, u64>,
+    countries: BTreeMap<(Country, bool), u64>,
     peers: BTreeMap<IpAddr, u64>,
 }
 
 impl DestinationSum {
     fn add(&mut self, flow: &FlowSum) {
         let bytes = flow.volume.bytes();
-        let Network { asn, organisation, country, registered: _, marks: _ } = &flow.network;
+        let Network { asn, organisation, country, registered: _, marks: network_marks } = &flow.network;
         self.volume.add(flow.volume);
         self.conversations = self.conversations.saturating_add(flow.conversations);
         let (sum, marks) = self.evidence.entry(flow.key.evidence).or_default();
         (*sum, *marks) = (*sum + bytes, marks.with(shown_marks(&flow.key)));
         if asn.is_some() || organisation.is_some() {
-            let network = Network { asn: *asn, organisation: organisation.clone(), ..Network::default() };
+            let network = Network { country: None, ..flow.network.clone() };
             *self.networks.entry(network).or_default() += bytes;
         }
         if let Some(country) = country {
-            *self.countries.entry(*country).or_default() += bytes;
+            *self.countries.entry((*country, network_marks.country_is_doubtful())).or_default() += bytes;
         }
         if flow.key.name.is_none() {
             *self.peers.entry(flow.key.peer).or_default() += bytes;
         }
     }
 
-    fn finish(self, device: Mac, who: Who, aliases: &Aliases<'_>) -> Destination {
+    fn finish(
+        self,
+        device: Mac,
+        who: Who,
+        aliases: &Aliases<'_>,
+        facts_of: &dyn Fn(&DomainName) -> NameFacts,
+    ) -> Destination {
         let Self { volume, conversations, evidence, networks, countries, peers } = self;
         Destination {
             aliases: aliases.get(device, &who),
+            facts: match &who {
+                Who::Name(name) => facts_of(name),
+                Who::Network(_) | Who::Address(_) => NameFacts::default(),
+            },
             who,
             volume,
             conversations,
@@ -250,7 +248,12 @@ pub fn who_of(flow: &FlowSum) -> Who {
     }
 }
 
-fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'_>) -> Vec<DeviceReport> {
+fn device_reports(
+    flows: &[FlowSum],
+    devices: &[DeviceInfo],
+    aliases: &Aliases<'_>,
+    facts_of: &dyn Fn(&DomainName) -> NameFacts,
+) -> Vec<DeviceReport> {
     let mut sums = BTreeMap::<Mac, DeviceSum>::new();
     for flow in flows {
         let sum = sums.entry(flow.key.device).or_default();
@@ -273,7 +276,7 @@ fn device_reports(flows: &[FlowSum], devices: &[DeviceInfo], aliases: &Aliases<'
             let known = devices.iter().find(|d| d.mac == mac).cloned();
             let known = known.unwrap_or_else(|| DeviceInfo::unknown(mac));
             let mut destinations: Vec<_> =
-                destinations.into_iter().map(|(who, sum)| sum.finish(mac, who, aliases)).collect();
+                destinations.into_iter().map(|(who, sum)| sum.finish(mac, who, aliases, facts_of)).collect();
             // What a device sends is what this is about.
             destinations.sort_by_key(|d| Reverse((d.volume.up_bytes, d.volume.bytes())));
             let name = known.display_name();
@@ -297,25 +300,8 @@ mod tests {
         let name = DomainName::parse("bank.example").unwrap();
         let alias = DomainName::parse("tracker.test").unwrap();
         let told = [Alias { device: Mac([2; 6]), name: name.clone(), alias: alias.clone() }];
-        let (aliases, who) = (Aliases::of(&told), Who::Name(name));
+        let (aliases, who) = (Aliases::of(&told, &|_| NameFacts::default()), Who::Name(name));
         assert_eq!(aliases.get(Mac([2; 6]), &who), [alias]);
         assert_eq!(aliases.get(Mac([4; 6]), &who), []);
-    }
-
-    #[test]
-    fn a_site_is_told_by_its_last_labels() {
-        for (name, site) in [
-            ("data.mistat.xiaomi.com", "xiaomi.com"),
-            ("a.b.example.co.uk", "example.co.uk"),
-            ("example.com.cn", "example.com.cn"),
-            ("com.cn", "com.cn"),
-            ("localhost", "localhost"),
-            ("mi.com", "mi.com"),
-            ("x.t.co", "t.co"),
-            ("co.uk", "co.uk"),
-        ] {
-            let name = DomainName::parse(name).unwrap();
-            assert_eq!(site_of(&name), site);
-        }
     }
 }

@@ -6,12 +6,14 @@
 mod json;
 mod sentences;
 mod subject;
+mod ways;
 
 pub use json::json;
-pub use subject::{NotASubject, Subject};
+pub use subject::{NotASubject, Subject, host_of_url};
 
 use super::amount::several;
-use super::table::{Style, clean};
+use super::sureness::shown_marks;
+use super::table::{Style, cells_of, clean, wrapped};
 use super::text::{Look, line};
 use crate::application::Application;
 use crate::query::{Counted, DeviceInfo, FlowSum, NameMatch, TimeRange, ToldAnswer};
@@ -93,7 +95,7 @@ pub struct PartKey {
     pub name: Option<DomainName>,
     /// Why it has that name.
     pub evidence: Evidence,
-    /// What must be said with it.
+    /// What must be said with it: the marks of the rows that are worth showing.
     pub marks: Marks,
     /// The protocol that was recognised.
     pub application: Application,
@@ -161,7 +163,7 @@ fn parts(input: &Input) -> Vec<Part> {
             device: flow.key.device,
             name: flow.key.name.clone(),
             evidence: flow.key.evidence,
-            marks: flow.key.marks,
+            marks: shown_marks(&flow.key),
             application: flow.key.application,
             port: flow.key.port,
             protocol: flow.key.protocol,
@@ -214,13 +216,14 @@ fn name_of(device: Mac, devices: &[DeviceInfo]) -> String {
 pub fn text(explanation: &Explanation, max_parts: usize, look: &Look<'_>) -> String {
     let Explanation { subject, range, parts, remarks, answers: _ } = explanation;
     let mut out = String::new();
-    line(&mut out, &look.paint.styled(&format!("{subject}, {}", look.span(*range)), Style::Dim));
+    paragraph(&mut out, ("", ""), Style::Dim, &format!("{subject}, {}", look.span(*range)), look);
     for part in parts.iter().take(max_parts) {
         let mut sentences = part.sentences.iter();
         if let Some(first) = sentences.next() {
-            line(&mut out, &format!("\n{}", look.paint.styled(&clean(first), Style::Bold)));
+            line(&mut out, "");
+            paragraph(&mut out, ("", ""), Style::Bold, first, look);
         }
-        sentences.for_each(|sentence| line(&mut out, &format!("  {}", clean(sentence))));
+        sentences.for_each(|sentence| paragraph(&mut out, ("  ", "    "), Style::Plain, sentence, look));
     }
     let more = parts.len().saturating_sub(max_parts);
     if more > 0 {
@@ -229,8 +232,19 @@ pub fn text(explanation: &Explanation, max_parts: usize, look: &Look<'_>) -> Str
     if !remarks.is_empty() {
         line(&mut out, "");
     }
-    remarks.iter().for_each(|remark| line(&mut out, &clean(remark)));
+    remarks.iter().for_each(|remark| paragraph(&mut out, ("", "  "), Style::Plain, remark, look));
     out
+}
+
+/// A text in as many lines as the screen's width makes of it, the first and the others with margins of their own; in
+/// one where nothing needs cutting.
+fn paragraph(out: &mut String, (first, others): (&str, &str), style: Style, text: &str, look: &Look<'_>) {
+    let width = look.width.map(|width| width.saturating_sub(cells_of(others)));
+    let mut margin = first;
+    for part in wrapped(&clean(text), width) {
+        line(out, &format!("{margin}{}", look.paint.styled(&part, style)));
+        margin = others;
+    }
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@
 use super::civil::Civil;
 use super::coverage::{Coverage, Edge, Straddle};
 use super::model::{Destination, DeviceReport, Hidden, Report, Shortfall, Sureness, Who};
+use super::who::{JsonFacts, facts_shape};
 use crate::query::TimeRange;
-use crate::row::{LedgerLine, Network};
+use crate::row::{LedgerLine, Network, RowKind};
 use crate::units::{DomainName, Volume};
 use serde::Serialize;
 
 /// Version of the shape: raised by a change that a reader could stumble over.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A range of time.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +41,7 @@ struct JsonReport<'a> {
     undated_intervals_elsewhere: u64,
     small_straddles: Vec<JsonStraddle>,
     tables_dates: Option<JsonDates<'a>>,
+    owners_date: Option<&'a str>,
     routed: Volume,
     devices: Vec<JsonDevice<'a>>,
     devices_not_seen: &'a [String],
@@ -57,6 +59,18 @@ struct JsonSureness {
     stretched: Option<Volume>,
     undecided: Option<Volume>,
     uncovered: Option<Volume>,
+    uncovered_by_settings: Option<Volume>,
+}
+
+/// A kind of row, as programs read it.
+#[must_use]
+pub const fn kind_word(kind: RowKind) -> &'static str {
+    match kind {
+        RowKind::Flow => "flow",
+        RowKind::LaterFragments => "later_fragments",
+        RowKind::Coarse => "peer_unknown",
+        RowKind::Local => "local",
+    }
 }
 
 #[derive(Serialize)]
@@ -128,8 +142,10 @@ struct JsonDestination<'a> {
     volume: Volume,
     conversations: u64,
     evidence: Vec<JsonEvidenceBytes>,
+    #[serde(flatten)]
+    facts: JsonFacts<'a>,
     networks: Vec<JsonNetwork<'a>>,
-    countries: Vec<String>,
+    countries: Vec<JsonCountry>,
     unnamed_addresses: Vec<String>,
     aliases: Vec<&'a str>,
 }
@@ -145,6 +161,14 @@ struct JsonEvidenceBytes {
 struct JsonNetwork<'a> {
     asn: Option<u32>,
     organisation: Option<&'a str>,
+    registered_country: Option<String>,
+    marks: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+struct JsonCountry {
+    country: String,
+    is_anycast: bool,
 }
 
 #[derive(Serialize)]
@@ -174,10 +198,11 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         undated_count,
         undated_elsewhere,
         tables_dates,
+        owners_date,
         devices,
         unseen,
         evidence,
-        sureness: Sureness { outer_names, has_rivals, stretched, undecided, uncovered },
+        sureness: Sureness { outer_names, has_rivals, stretched, undecided, uncovered, uncovered_by_settings },
         ledger,
         stored,
         shortfalls,
@@ -196,6 +221,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
         undated_intervals_elsewhere: undated_elsewhere.map_or(0, |undated| undated.count),
         small_straddles: straddles.iter().filter(|s| s.is_small).map(straddle).collect(),
         tables_dates: tables_dates.as_ref().map(|(oldest, newest)| JsonDates { oldest, newest }),
+        owners_date: (!owners_date.is_empty()).then_some(owners_date),
         routed: report.routed(),
         devices: devices.iter().map(device).collect(),
         devices_not_seen: unseen,
@@ -206,6 +232,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
             stretched: seen(*stretched),
             undecided: seen(*undecided),
             uncovered: seen(*uncovered),
+            uncovered_by_settings: seen(*uncovered_by_settings),
         },
         ledger: ledger.iter().map(ledger_line).collect(),
         stored: *stored,
@@ -287,8 +314,17 @@ fn hiding(hidden: &Hidden) -> JsonHidden<'_> {
 }
 
 fn destination(destination: &Destination) -> JsonDestination<'_> {
-    let Destination { who, volume, conversations, evidence, networks, countries, unnamed_addrs, aliases } =
-        destination;
+    let Destination {
+        who,
+        volume,
+        conversations,
+        evidence,
+        facts,
+        networks,
+        countries,
+        unnamed_addrs,
+        aliases,
+    } = destination;
     let (name, asn, address) = match who {
         Who::Name(name) => (Some(name.as_str()), None, None),
         Who::Network(asn) => (None, Some(*asn), None),
@@ -309,13 +345,25 @@ fn destination(destination: &Destination) -> JsonDestination<'_> {
             })
             .collect(),
         networks: networks.iter().map(network).collect(),
-        countries: countries.iter().map(ToString::to_string).collect(),
+        facts: facts_shape(facts),
+        countries: countries
+            .iter()
+            .map(|(country, is_anycast)| JsonCountry {
+                country: country.to_string(),
+                is_anycast: *is_anycast,
+            })
+            .collect(),
         unnamed_addresses: unnamed_addrs.iter().map(ToString::to_string).collect(),
         aliases: aliases.iter().map(DomainName::as_str).collect(),
     }
 }
 
 fn network(network: &Network) -> JsonNetwork<'_> {
-    let Network { asn, organisation, country: _, registered: _, marks: _ } = network;
-    JsonNetwork { asn: *asn, organisation: organisation.as_deref() }
+    let Network { asn, organisation, country: _, registered, marks } = network;
+    JsonNetwork {
+        asn: *asn,
+        organisation: organisation.as_deref(),
+        registered_country: registered.map(|country| country.to_string()),
+        marks: marks.words().collect(),
+    }
 }

@@ -16,3 +16,4 @@ pub mod sureness;
 pub mod table;
 pub mod text;
 pub mod top;
+pub mod who;

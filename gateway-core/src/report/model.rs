@@ -1,6 +1,7 @@
 //! What a report says, before it is put in writing. Plain values, every list in the order it is to be printed.
 
 use super::coverage::{Coverage, Edge};
+use super::who::NameFacts;
 use crate::application::Application;
 use crate::query::TimeRange;
 use crate::row::{Evidence, LedgerLine, Marks, Network};
@@ -22,6 +23,8 @@ pub struct Report {
     pub undated_elsewhere: Option<Undated>,
     /// The oldest and newest date of the tables that networks are from.
     pub tables_dates: Option<(String, String)>,
+    /// The date of the table of owners; empty if there is none.
+    pub owners_date: String,
     /// The devices with traffic, by volume.
     pub devices: Vec<DeviceReport>,
     /// Devices that are known and had no traffic seen, by name.
@@ -68,15 +71,17 @@ pub struct DeviceReport {
 pub struct Sureness {
     /// The name is the outer one of a hello with ECH, or of what looks like one.
     pub outer_names: Volume,
-    /// The name is by the DNS, and others were possible.
+    /// Another name is possible: the DNS had given several, or the device named several hosts in one conversation.
     pub has_rivals: Volume,
     /// The name is by a DNS answer older than its TTL.
     pub stretched: Volume,
     /// There is no name, because several were possible.
     pub undecided: Volume,
-    /// No DNS answer had given the device the peer's address before, and the protocol is one that has a name to ask
-    /// for ([`needs_no_name`](super::sureness::needs_no_name) lists those that have not).
+    /// No DNS answer had given the device the peer's address before.
     pub uncovered: Volume,
+    /// What of that is of protocols whose peers are often given by settings
+    /// ([`needs_no_name`](super::sureness::needs_no_name)).
+    pub uncovered_by_settings: Volume,
 }
 
 /// A peer that hides names: a resolver of encrypted DNS, a VPN.
@@ -118,10 +123,12 @@ pub struct Destination {
     pub conversations: u64,
     /// Why it has its name, with the marks of any part of it and the bytes of each evidence, most bytes first.
     pub evidence: Vec<(Evidence, Marks, u64)>,
+    /// Whose name it is, and who says so; nothing where it has no name.
+    pub facts: NameFacts,
     /// The networks its addresses are in (country left out), most bytes first.
     pub networks: Vec<Network>,
-    /// The countries its addresses are in, most bytes first.
-    pub countries: Vec<Country>,
+    /// The countries its addresses are in, most bytes first; the flag: is it an anycast address's, which is in many?
+    pub countries: Vec<(Country, bool)>,
     /// Where there is no name, the addresses, most bytes first.
     pub unnamed_addrs: Vec<IpAddr>,
     /// CNAMEs of the name that lie in another domain, in order.

@@ -22,7 +22,7 @@ pub const LEGEND: [(Marks, &str, &str); 5] = [
     (
         Marks::HAS_RIVALS,
         "?",
-        "other names that the DNS gave for this address were possible; the one asked for last is shown",
+        "another name is possible: the DNS or the device itself gave several, and the last is shown",
     ),
     (Marks::STRETCHED, "(old)", "the DNS answer was older than its TTL, though not too old to be used"),
     (Marks::UNDECIDED, "several?", "the DNS had given several names, and nothing tells which is meant"),
@@ -94,9 +94,10 @@ pub const fn application_words(application: Application) -> &'static str {
     }
 }
 
-/// Is its peer given by the network's or the device's settings, or by discovery, so that no DNS answer for it is to be
-/// expected? DNS itself (its address has to be known before anything can be asked), DHCP, NTP (RFC 2132 §8.3 hands
-/// out its addresses), discovery by multicast, and ICMP.
+/// Is its peer often given by the network's or the device's settings, or by discovery, and not by the DNS? DNS itself
+/// (its address has to be known before anything can be asked), DHCP, NTP (RFC 2132 §8.3 hands out its addresses),
+/// discovery by multicast, and ICMP. That is a reason why there is no answer, and none to leave bytes out: whoever
+/// wants to may send anything over such a protocol's port.
 #[must_use]
 pub const fn needs_no_name(application: Application) -> bool {
     application.is_encrypted_dns()
@@ -112,17 +113,37 @@ pub const fn needs_no_name(application: Application) -> bool {
         )
 }
 
+/// Is it recognised by its port and by nothing that was said? See [`recognise`](crate::recognise).
+#[must_use]
+pub const fn is_by_port_alone(application: Application) -> bool {
+    matches!(
+        application,
+        Application::Dns
+            | Application::Mdns
+            | Application::Llmnr
+            | Application::Dhcp
+            | Application::Ntp
+            | Application::Ssdp
+    )
+}
+
 /// Is it with the world, and its peer known?
 fn is_outside(key: &RowKey) -> bool {
     matches!(key.kind, RowKind::Flow | RowKind::LaterFragments)
 }
 
-/// The marks of a row that are worth showing: that no DNS answer covers it is one only where one was to be expected.
+/// The marks of a row that are worth showing: that no DNS answer covers it is one only with the world, where nothing
+/// in the house gives a peer its address.
 #[must_use]
 pub fn shown_marks(key: &RowKey) -> Marks {
-    let expects_an_answer = is_outside(key) && !needs_no_name(key.application);
-    let is_shown = |mark: &Marks| key.marks.has(*mark) && (expects_an_answer || *mark != Marks::UNCOVERED);
-    Marks::ALL.into_iter().map(|(mark, _)| mark).filter(is_shown).fold(Marks::NONE, Marks::with)
+    if is_outside(key) { key.marks } else { without_uncovered(key.marks) }
+}
+
+/// The marks but [`Marks::UNCOVERED`].
+#[must_use]
+pub fn without_uncovered(marks: Marks) -> Marks {
+    let is_other = |mark: &Marks| marks.has(*mark) && *mark != Marks::UNCOVERED;
+    Marks::ALL.into_iter().map(|(mark, _)| mark).filter(is_other).fold(Marks::NONE, Marks::with)
 }
 
 pub(super) fn sureness(flows: &[FlowSum]) -> Sureness {
@@ -139,6 +160,9 @@ pub(super) fn sureness(flows: &[FlowSum]) -> Sureness {
             if is_so {
                 sum.add(volume);
             }
+        }
+        if marks.has(Marks::UNCOVERED) && needs_no_name(flow.key.application) {
+            sure.uncovered_by_settings.add(volume);
         }
     }
     sure
@@ -186,7 +210,8 @@ pub fn peers_words(name: Option<&DomainName>, addrs: &[IpAddr]) -> String {
 }
 
 pub(super) fn sure_part(out: &mut String, report: &Report, look: &Look<'_>) {
-    let Sureness { outer_names, has_rivals, stretched, undecided, uncovered } = report.sureness;
+    let Sureness { outer_names, has_rivals, stretched, undecided, .. } = report.sureness;
+    let Sureness { uncovered, uncovered_by_settings, .. } = report.sureness;
     let total = report.routed().bytes();
     let mut table = Table::new(&[
         ("of all bytes", Align::Left),
@@ -196,10 +221,11 @@ pub(super) fn sure_part(out: &mut String, report: &Report, look: &Look<'_>) {
     ]);
     for (what, volume) in [
         ("(outer) an outer name: ECH may hide the site behind it", outer_names),
-        ("DNS?    other names of the DNS were possible", has_rivals),
+        ("?       another name is possible; the last was taken", has_rivals),
         ("(old)   the DNS answer was older than its TTL", stretched),
         ("several? without a name, because several were possible", undecided),
         ("*       to addresses in no DNS answer seen before", uncovered),
+        ("        of these: DNS, DHCP, NTP, ICMP and discovery", uncovered_by_settings),
     ] {
         if volume.packets() > 0 {
             let share = percent(volume.bytes(), total);
@@ -211,8 +237,8 @@ pub(super) fn sure_part(out: &mut String, report: &Report, look: &Look<'_>) {
             ]);
         }
     }
-    if uncovered.packets() > 0 {
-        table.note("DNS, DHCP, NTP, ICMP and discovery are left out of the last line: they need no name");
+    if uncovered_by_settings.packets() > 0 {
+        table.note("settings or DHCP often give the addresses of the last line; a port is no proof of what went there");
     }
     if !table.is_empty() {
         title(out, "How sure (telltale explain tells more of a name, an address or a flow)", look);
@@ -251,6 +277,54 @@ pub(super) fn hidden_part(out: &mut String, report: &Report, look: &Look<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::{Network, OpenedBy};
+    use crate::units::WallTime;
+
+    fn flow(application: Application, kind: RowKind, marks: Marks) -> FlowSum {
+        FlowSum {
+            key: RowKey {
+                device: Mac([2, 0, 0, 0, 0, 1]),
+                peer: IpAddr::from([203, 0, 113, 9]),
+                port: 123,
+                protocol: 17,
+                kind,
+                opened_by: OpenedBy::Unknown,
+                name: None,
+                evidence: Evidence::None,
+                marks,
+                application,
+            },
+            network: Network::default(),
+            volume: Volume { up_bytes: 100, up_packets: 1, ..Volume::default() },
+            conversations: 1,
+            first_at: WallTime(0),
+            last_at: WallTime(1),
+            oldest_answer_secs: None,
+        }
+    }
+
+    #[test]
+    fn a_port_hides_nothing_from_what_is_uncovered() {
+        let flows: Vec<_> = Application::ALL
+            .into_iter()
+            .map(|application| flow(application, RowKind::Flow, Marks::UNCOVERED))
+            .collect();
+        let sure = sureness(&flows);
+        assert_eq!(sure.uncovered.up_bytes, 100 * Application::ALL.len() as u64);
+        let by_settings = Application::ALL.into_iter().filter(|a| needs_no_name(*a)).count() as u64;
+        assert_eq!(sure.uncovered_by_settings.up_bytes, 100 * by_settings);
+        assert!(
+            by_settings > 0 && Application::ALL.iter().all(|a| !is_by_port_alone(*a) || needs_no_name(*a))
+        );
+        let elsewhere = [
+            flow(Application::Ntp, RowKind::Local, Marks::UNCOVERED),
+            flow(Application::Ntp, RowKind::Flow, Marks::COVERED),
+        ];
+        assert_eq!(sureness(&elsewhere), Sureness::default());
+        let both = Marks::UNCOVERED.with(Marks::OUTER_NAME);
+        assert_eq!(shown_marks(&flow(Application::Dns, RowKind::Flow, both).key), both);
+        assert_eq!(shown_marks(&flow(Application::Dns, RowKind::Local, both).key), Marks::OUTER_NAME);
+    }
 
     #[test]
     fn a_cell_says_how_sure() {

@@ -184,6 +184,25 @@ fn cells_of_char(c: char) -> usize {
     }
 }
 
+/// The text in lines of at most `width` cells, broken between words; a word that is wider than that stays whole.
+#[must_use]
+pub fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else { return vec![text.to_owned()] };
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && cells_of(&line) + 1 + cells_of(word) > width {
+            lines.push(core::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines
+}
+
 /// The text in at most `width` cells, with an ellipsis where something is gone.
 fn cut(text: &str, width: usize) -> String {
     if cells_of(text) <= width {
@@ -226,6 +245,18 @@ mod tests {
         assert_eq!(table().render(0, Some(15), Paint::Plain), expected);
         // Narrower than the least: numbers stay whole.
         assert!(table().render(0, Some(3), Paint::Plain).contains("data.…  1.0 kB"));
+    }
+
+    #[test]
+    fn a_long_text_is_broken_between_words() {
+        let text = "a name of 红米手机 is data.mistat.xiaomi.com here";
+        assert_eq!(wrapped(text, None), [text]);
+        let lines = ["a name of", "红米手机 is", "data.mistat.xiaomi.com", "here"];
+        assert_eq!(wrapped(text, Some(11)), lines);
+        assert_eq!(wrapped(text, Some(12)), ["a name of", "红米手机 is", "data.mistat.xiaomi.com", "here"]);
+        assert_eq!(wrapped(text, Some(99)), [text]);
+        assert_eq!(wrapped("", Some(9)), [""]);
+        assert_eq!(wrapped("a b", Some(0)), ["a", "b"]);
     }
 
     #[test]

@@ -6,8 +6,9 @@ use super::civil::Civil;
 use super::model::{Destination, DeviceReport, Report, Who};
 use super::sureness::{evidence_cell, hidden_part, sure_part};
 use super::table::{Align, Paint, Style, Table, clean};
+use super::who::NameFacts;
 use crate::query::TimeRange;
-use crate::row::{Evidence, Marks};
+use crate::row::{Evidence, Marks, Network};
 use crate::units::{Volume, WallTime};
 use core::fmt::Write;
 
@@ -104,6 +105,9 @@ fn head(out: &mut String, report: &Report, look: &Look<'_>) {
         let dates = if oldest == newest { oldest.clone() } else { format!("{oldest} to {newest}") };
         line(out, &format!("Networks and countries as of {}", clean(&dates)));
     }
+    if !report.owners_date.is_empty() {
+        line(out, &format!("Owners and purposes as of {}", report.owners_date));
+    }
     line(out, "");
 }
 
@@ -190,6 +194,8 @@ fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
     line(out, &format!("  {}, {} packets", look.up_down(*routed), routed.packets()));
     let mut table = Table::new(&[
         ("contacted", Align::Cut(24)),
+        ("owner", Align::Cut(8)),
+        ("purpose", Align::Cut(9)),
         ("up", Align::Right),
         ("down", Align::Right),
         ("of upload", Align::Right),
@@ -203,6 +209,9 @@ fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
         if !destination.aliases.is_empty() {
             let aliases: Vec<_> = destination.aliases.iter().map(ToString::to_string).collect();
             table.note(&format!("also known to the DNS as {}", aliases.join(", ")));
+        }
+        for listed in &destination.facts.listed {
+            table.note(&format!("listed by {} of {}: {}", listed.list, listed.date, listed.rule));
         }
     }
     let rest = destinations.iter().skip(look.max_destinations);
@@ -230,7 +239,7 @@ fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
 }
 
 fn destination_cells(destination: &Destination, device_up: u64, look: &Look<'_>) -> Vec<String> {
-    let Destination { volume, conversations, evidence, networks, countries, .. } = destination;
+    let Destination { volume, conversations, evidence, facts, networks, countries, .. } = destination;
     let who = match &destination.who {
         Who::Network(_) => match destination.unnamed_addrs.as_slice() {
             [] => "(no name)".to_owned(),
@@ -240,20 +249,21 @@ fn destination_cells(destination: &Destination, device_up: u64, look: &Look<'_>)
         Who::Name(_) | Who::Address(_) => destination_words(destination),
     };
     let mut line = cells(&who, *volume, device_up, conversations.to_string(), look);
+    if let [_, owner, purpose, ..] = line.as_mut_slice() {
+        [*owner, *purpose] = owner_cells(facts);
+    }
     let is_said = |(evidence, marks, _): &&(Evidence, Marks, u64)| {
         *evidence != Evidence::None || marks.has(Marks::UNDECIDED) || marks.has(Marks::UNCOVERED)
     };
     let words: Vec<_> =
         evidence.iter().filter(is_said).map(|(e, marks, _)| evidence_cell(*e, *marks)).collect();
-    let network = networks.first().map_or_else(String::new, |n| {
-        let asn = n.asn.map(|asn| format!("AS{asn}"));
-        let parts: Vec<_> = asn.into_iter().chain(n.organisation.clone()).collect();
-        parts.join(" ")
-    });
+    let network = networks.first().map_or_else(String::new, network_cell);
     let more = |count: usize| if count > 1 { format!(" +{}", count - 1) } else { String::new() };
-    let country = countries.first().map_or_else(String::new, ToString::to_string);
+    let country = countries.first().map_or_else(String::new, |(country, is_anycast)| {
+        if *is_anycast { format!("{country} (anycast)") } else { country.to_string() }
+    });
     line.splice(
-        5..,
+        7..,
         [
             words.join("+"),
             format!("{network}{}", more(networks.len())),
@@ -263,10 +273,28 @@ fn destination_cells(destination: &Destination, device_up: u64, look: &Look<'_>)
     line.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { cell }).collect()
 }
 
+/// `AS45102 Alibaba (US) Technology Co., Ltd. (CN)`: the operator's country is where it is registered.
+fn network_cell(network: &Network) -> String {
+    let asn = network.asn.map(|asn| format!("AS{asn}"));
+    let registered = network.registered.map(|country| format!("({country})"));
+    let parts: Vec<_> = asn.into_iter().chain(network.organisation.clone()).chain(registered).collect();
+    parts.join(" ")
+}
+
+/// `Xiaomi (CN)`, and what for.
+fn owner_cells(facts: &NameFacts) -> [String; 2] {
+    facts.owned.as_ref().map_or_else(Default::default, |owned| {
+        let country = owned.country.map(|country| format!(" ({country})")).unwrap_or_default();
+        [format!("{}{country}", owned.owner), owned.purpose.label().to_owned()]
+    })
+}
+
 /// A line that has volumes alone.
 fn cells(what: &str, volume: Volume, device_up: u64, conversations: String, look: &Look<'_>) -> Vec<String> {
     vec![
         what.to_owned(),
+        String::new(),
+        String::new(),
         look.bytes(volume.up_bytes),
         look.bytes(volume.down_bytes),
         percent(volume.up_bytes, device_up),

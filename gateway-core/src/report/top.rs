@@ -1,8 +1,9 @@
-//! Rankings: who exchanged most, by device, name, network or country.
+//! Rankings: who exchanged most, by device, name, network, country, owner or purpose.
 
 use crate::query::{DeviceInfo, FlowSum};
+use crate::report::who::{NameFacts, Owned};
 use crate::row::RowKind;
-use crate::units::{Mac, Volume};
+use crate::units::{DomainName, Mac, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is ranked.
@@ -16,6 +17,10 @@ pub enum TopOf {
     Networks,
     /// Countries of the peers.
     Countries,
+    /// Owners of the names contacted.
+    Owners,
+    /// What the names contacted are for.
+    Purposes,
 }
 
 /// By what it is ranked.
@@ -32,7 +37,8 @@ pub enum By {
 /// One place of a ranking.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TopLine {
-    /// What it is, for programs: a MAC address, a name, `AS45102`, a country code. `None` gathers what has none.
+    /// What it is, for programs: a MAC address, a name, `AS45102`, a country code, an owner, a purpose's word. `None`
+    /// gathers what has none.
     pub id: Option<String>,
     /// What it is, for people.
     pub said: String,
@@ -66,10 +72,25 @@ struct Sum {
 
 /// Ranks what devices exchanged with the world; what stayed in the house is left out. Equals go by their text.
 #[must_use]
-pub fn top(of: TopOf, by: By, flows: &[FlowSum], devices: &[DeviceInfo]) -> Vec<TopLine> {
+pub fn top(
+    of: TopOf,
+    by: By,
+    flows: &[FlowSum],
+    devices: &[DeviceInfo],
+    facts_of: &dyn Fn(&DomainName) -> NameFacts,
+) -> Vec<TopLine> {
+    let mut owned = BTreeMap::<&DomainName, Option<Owned>>::new();
     let mut sums = BTreeMap::<Option<String>, Sum>::new();
     for flow in flows.iter().filter(|f| f.key.kind != RowKind::Local) {
-        let (id, said) = place_of(of, flow, devices);
+        let (id, said) = match of {
+            // Each name is looked up once, however many rows it has.
+            TopOf::Owners | TopOf::Purposes => {
+                let name = flow.key.name.as_ref();
+                let owned = name.and_then(|n| owned.entry(n).or_insert_with(|| facts_of(n).owned).as_ref());
+                known_or(of, owned.map(|owned| owned_place(of, owned)))
+            }
+            _ => place_of(of, flow, devices),
+        };
         let sum = sums.entry(id).or_default();
         // A network's name may have changed on the way; the greatest text is as good as any, and always the same.
         sum.said = said.max(core::mem::take(&mut sum.said));
@@ -107,7 +128,20 @@ fn place_of(of: TopOf, flow: &FlowSum, devices: &[DeviceInfo]) -> (Option<String
             (id, said)
         }),
         TopOf::Countries => flow.network.country.map(|country| (country.to_string(), country.to_string())),
+        TopOf::Owners | TopOf::Purposes => None,
     };
+    known_or(of, known)
+}
+
+fn owned_place(of: TopOf, owned: &Owned) -> (String, String) {
+    if of == TopOf::Purposes {
+        return (owned.purpose.word().to_owned(), owned.purpose.label().to_owned());
+    }
+    let country = owned.country.map(|country| format!(" ({country})")).unwrap_or_default();
+    (owned.owner.clone(), format!("{}{country}", owned.owner))
+}
+
+fn known_or(of: TopOf, known: Option<(String, String)>) -> (Option<String>, String) {
     known.map_or_else(|| (None, unknown(of).to_owned()), |(id, said)| (Some(id), said))
 }
 
@@ -118,5 +152,7 @@ fn unknown(of: TopOf) -> &'static str {
         TopOf::Names => "(no name)",
         TopOf::Networks => "(network not known)",
         TopOf::Countries => "(country not known)",
+        TopOf::Owners => "(owner not known)",
+        TopOf::Purposes => "(purpose not known)",
     }
 }

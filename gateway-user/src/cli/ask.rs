@@ -4,7 +4,9 @@ use super::Outcome;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
 use crate::store::Reader;
+use crate::tables::owners::{self, Loaded};
 use gateway_core::application::Application;
+use gateway_core::enrich::names::NameTables;
 use gateway_core::query::{
     DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_application, parse_asn, parse_country,
     parse_evidence, parse_protocol,
@@ -245,6 +247,17 @@ pub fn answer<T>(
     out.flush()?;
     say(&why);
     Ok(Outcome::Nothing)
+}
+
+/// The tables that say whose a name is, with the user's lists. What cannot be used is said on standard error.
+///
+/// # Errors
+/// If the program's own tables are damaged.
+pub fn name_tables(config: &Config, database: &Path) -> anyhow::Result<NameTables> {
+    let Loaded { tables, warnings, notes: _ } =
+        owners::load(&owners::updates_beside(database), &config.lists)?;
+    warnings.iter().for_each(|warning| say(warning));
+    Ok(tables)
 }
 
 /// Opens a database to read; `None`, after saying what to run on standard error, if there is none.

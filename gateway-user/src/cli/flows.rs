@@ -8,7 +8,7 @@ use gateway_core::application::Application;
 use gateway_core::query::{DeviceInfo, FlowSum, protocol_word};
 use gateway_core::report::amount::bytes;
 use gateway_core::report::civil::Civil;
-use gateway_core::report::json::{JsonRange, VERSION};
+use gateway_core::report::json::{JsonRange, VERSION, kind_word};
 use gateway_core::report::sureness::{evidence_cell, legend, shown_marks};
 use gateway_core::report::table::{Align, Table};
 use gateway_core::report::text::{COARSE_WORDS, Look};
@@ -198,12 +198,7 @@ impl Shape {
         Self {
             device: key.device.to_string(),
             device_name: device_name(devices, key.device),
-            kind: match key.kind {
-                RowKind::Flow => "flow",
-                RowKind::LaterFragments => "later_fragments",
-                RowKind::Coarse => "peer_unknown",
-                RowKind::Local => "local",
-            },
+            kind: kind_word(key.kind),
             peer: (key.kind != RowKind::Coarse).then(|| key.peer.to_string()),
             port: (key.port != 0).then_some(key.port),
             protocol: key.protocol,

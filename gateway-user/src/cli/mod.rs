@@ -16,6 +16,7 @@ mod run;
 pub mod screen;
 pub mod top;
 pub mod when;
+mod who;
 
 use clap::{Parser, Subcommand};
 use std::io::{BufWriter, Write};
@@ -40,6 +41,7 @@ enum Command {
     Top(top::Args),
     Flows(flows::Args),
     Explain(explain::Args),
+    Who(who::Args),
     Devices(devices::Args),
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
@@ -83,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Top(args) => top::run(&args, &mut out)?,
         Command::Flows(args) => flows::run(&args, &mut out)?,
         Command::Explain(args) => explain::run(&args, &mut out)?,
+        Command::Who(args) => who::run(&args, &mut out)?,
         Command::Devices(args) => devices::run(&args, &mut out)?,
         Command::Completions(args) => completions::run(&args, &mut out)?,
         Command::Man(args) => man::run(&args, &mut out)?,

@@ -1,7 +1,7 @@
 //! `telltale replay`: a capture through the same pipeline as live traffic. Needs no root and no kernel.
 
 use super::Outcome;
-use super::ask::{Asked, limit, say};
+use super::ask::{Asked, limit, name_tables, say};
 use super::screen::ScreenArgs;
 use super::{report, when};
 use crate::config::{Config, ConfigFlags};
@@ -106,7 +106,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         ));
     }
     let outcome = match fed.range {
-        Some((since, until)) => print(args, &database, TimeRange { since, until }, out)?,
+        Some((since, until)) => print(args, &config, &database, TimeRange { since, until }, out)?,
         None => Outcome::Nothing,
     };
     // Where the report says whether it is complete, for it knows only of what was read.
@@ -141,7 +141,8 @@ fn list(args: &Args, config: &Config, path: &Path, out: &mut dyn Write) -> anyho
         excluded: config.excluded_networks.clone(),
     });
     let out = file.as_mut().map_or(out, |file| file as &mut dyn Write);
-    let mut lister = Lister::new(pipeline, Conversations::default(), config.excluded_networks.clone(), out);
+    let mut lister = Lister::new(pipeline, Conversations::default(), config.excluded_networks.clone(), out)
+        .with_local(config.local_networks.clone());
     let fed = feed(&mut capture, &mut table, &mut lister)?;
     let Written { lines, excluded } = lister.finish()?;
     if excluded > 0 {
@@ -207,12 +208,20 @@ fn count(args: &Args, config: &Config, database: &Path) -> anyhow::Result<(Fed, 
 }
 
 /// The report of the capture's range.
-fn print(args: &Args, database: &Path, range: TimeRange, out: &mut dyn Write) -> anyhow::Result<Outcome> {
+fn print(
+    args: &Args,
+    config: &Config,
+    database: &Path,
+    range: TimeRange,
+    out: &mut dyn Write,
+) -> anyhow::Result<Outcome> {
     let reader = Reader::open(database)?.context("open the database that was just written")?;
     // All of the capture is counted, whatever its clock said.
     let now = when::wall(&when::now())?.max(range.until);
     let asked = Asked { reader, range, now, extent: range };
-    let report = report::make(&asked, &Filter::default())?;
+    // The capture's database may be a new one; fresh tables lie beside the gateway's.
+    let names = name_tables(config, &config.database)?;
+    let report = report::make(&asked, &names, &Filter::default())?;
     drop(asked);
     if args.json {
         out.write_all(json(&report)?.as_bytes())?;

@@ -1,14 +1,17 @@
 //! `telltale report`: what each device exchanged with whom, in a page.
 
 use super::Outcome;
-use super::ask::{Asked, DatabaseArg, DeviceArg, answer, limit};
+use super::ask::{Asked, DatabaseArg, DeviceArg, answer, limit, name_tables};
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
+use crate::config::{Config, ConfigFlags};
+use gateway_core::enrich::names::NameTables;
 use gateway_core::query::Filter;
 use gateway_core::report::build::{Input, build};
 use gateway_core::report::json::json;
 use gateway_core::report::model::Report;
 use gateway_core::report::text::{Look, text};
+use gateway_core::report::who::NameFacts;
 use std::io::Write;
 
 /// Prints the summary of a day or any range: what each device sent, to whom, and how much.
@@ -42,19 +45,22 @@ const DESTINATIONS: usize = 15;
 /// # Errors
 /// If the database cannot be read or the output not written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
-    print(asked, &args.device.filter(), &args.screen.look(limit(args.limit)), args.json, out)
+    let path = args.database.path()?;
+    let Some(asked) = Asked::of(&path, &args.range)? else { return Ok(Outcome::Nothing) };
+    let names = name_tables(&Config::load(&ConfigFlags::default())?, &path)?;
+    print(asked, &names, &args.device.filter(), &args.screen.look(limit(args.limit)), args.json, out)
 }
 
 fn print(
     asked: Asked,
+    names: &NameTables,
     filter: &Filter,
     look: &Look<'_>,
     is_json: bool,
     out: &mut dyn Write,
 ) -> anyhow::Result<Outcome> {
     answer(asked, out, |asked, page| {
-        let report = make(asked, filter)?;
+        let report = make(asked, names, filter)?;
         let was_measured = !asked.reader.counted(asked.range)?.is_empty();
         // A range that nobody measured has no report; one that was measured and quiet has.
         if is_json {
@@ -70,9 +76,9 @@ fn print(
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn make(asked: &Asked, filter: &Filter) -> anyhow::Result<Report> {
+pub fn make(asked: &Asked, names: &NameTables, filter: &Filter) -> anyhow::Result<Report> {
     let Asked { reader, range, now, extent: _ } = asked;
-    Ok(build(Input {
+    let input = Input {
         range: *range,
         now: *now,
         filter: filter.clone(),
@@ -86,5 +92,7 @@ pub fn make(asked: &Asked, filter: &Filter) -> anyhow::Result<Report> {
         ledger: reader.ledger(*range)?,
         aliases: reader.aliases()?,
         tables_dates: reader.tables_dates()?,
-    }))
+        owners_date: names.as_of().map(|date| date.to_string()).unwrap_or_default(),
+    };
+    Ok(build(input, &|name| NameFacts::of(names, name)))
 }

@@ -1,24 +1,28 @@
 //! `telltale top`: rankings.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, answer, limit};
+use super::ask::{Asked, DatabaseArg, FilterArgs, answer, limit, name_tables};
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use super::{Outcome, csv};
+use crate::config::{Config, ConfigFlags};
+use gateway_core::enrich::names::NameTables;
 use gateway_core::report::amount::{bytes, percent};
 use gateway_core::report::json::{JsonRange, VERSION};
 use gateway_core::report::table::{Align, Table};
 use gateway_core::report::text::{COARSE_WORDS, Look};
 use gateway_core::report::top::{By, TopLine, TopOf, top};
+use gateway_core::report::who::NameFacts;
 use gateway_core::row::RowKind;
-use gateway_core::units::Volume;
+use gateway_core::units::{DomainName, Volume};
 use serde::Serialize;
 use std::io::Write;
 
-/// Ranks devices, names, networks or countries by what was exchanged with them.
+/// Ranks devices, names, networks, countries, owners or purposes by what was exchanged with them.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  telltale top names --device \"Redmi Note 8\" --by up\n  telltale top countries \
-    --last 7d --limit 5\n  telltale top networks --csv > networks.csv"
+    --last 7d --limit 5\n  telltale top owners --by up\n  telltale top purposes --device \"Redmi Note 8\"\n  telltale top \
+    networks --csv > networks.csv"
 )]
 pub struct Args {
     /// What to rank.
@@ -52,6 +56,8 @@ enum Of {
     Names,
     Networks,
     Countries,
+    Owners,
+    Purposes,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -66,13 +72,20 @@ enum Rank {
 /// # Errors
 /// If the database cannot be read or the output not written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
+    let path = args.database.path()?;
+    let Some(asked) = Asked::of(&path, &args.range)? else { return Ok(Outcome::Nothing) };
+    let names = match args.of {
+        Of::Owners | Of::Purposes => name_tables(&Config::load(&ConfigFlags::default())?, &path)?,
+        _ => NameTables::default(),
+    };
     let filter = args.filters.filter();
     let (of, title) = match args.of {
         Of::Devices => (TopOf::Devices, "device"),
         Of::Names => (TopOf::Names, "name"),
         Of::Networks => (TopOf::Networks, "network"),
         Of::Countries => (TopOf::Countries, "country"),
+        Of::Owners => (TopOf::Owners, "owner"),
+        Of::Purposes => (TopOf::Purposes, "purpose"),
     };
     let by = match args.by {
         Rank::Total => By::Total,
@@ -81,7 +94,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     };
     answer(asked, out, |asked, page| {
         let flows = asked.flows(&filter)?;
-        let lines = top(of, by, &flows, &asked.reader.devices()?);
+        let facts_of = |name: &DomainName| NameFacts::of(&names, name);
+        let lines = top(of, by, &flows, &asked.reader.devices()?, &facts_of);
         let limit = limit(args.limit);
         let look = args.screen.look(0);
         let shown = lines.get(..limit).unwrap_or(&lines);

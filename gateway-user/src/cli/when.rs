@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ZonedDateTime};
 
 /// Which time. Without any of these: the last 24 hours.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Time (the last 24 hours if none is given)")]
 pub struct RangeArgs {
     /// One local day: 2026-11-22, today, yesterday.
@@ -29,6 +29,14 @@ pub struct RangeArgs {
 }
 
 impl RangeArgs {
+    /// The range, or everything where none was asked for.
+    #[must_use]
+    pub fn or_everything(&self) -> Self {
+        let Self { day, since, until, last, all } = self.clone();
+        let is_asked = day.is_some() || since.is_some() || until.is_some() || last.is_some();
+        Self { day, since, until, last, all: all || !is_asked }
+    }
+
     /// The range: its bounds in wall time. A bound that was not given is where the database's data (`extent`) begins,
     /// and now for the end.
     ///
@@ -83,6 +91,27 @@ pub fn offset_of(at: WallTime) -> i32 {
 #[must_use]
 pub fn local_date(at: WallTime) -> String {
     gateway_core::report::civil::Civil::of(at, offset_of(at)).date()
+}
+
+/// The local days that a range touches, the latest first, each with its own range.
+///
+/// # Errors
+/// For years outside 1677 to 2262.
+pub fn days_back(range: TimeRange) -> anyhow::Result<Vec<(String, TimeRange)>> {
+    let local = |at: WallTime| {
+        Timestamp::from_nanosecond(at.0.into())
+            .map(|at| TimeZone::system().to_datetime(at))
+            .context("place a moment")
+    };
+    let first = local(range.since)?.date();
+    let mut date = local(WallTime(range.until.0.saturating_sub(1)))?.date();
+    let now = now();
+    let mut days = Vec::new();
+    while date >= first {
+        days.push((date.to_string(), day_range(&date.to_string(), &now)?));
+        date = date.yesterday()?;
+    }
+    Ok(days)
 }
 
 fn day_range(text: &str, now: &ZonedDateTime) -> anyhow::Result<TimeRange> {

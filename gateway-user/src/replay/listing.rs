@@ -9,6 +9,7 @@ use anyhow::Context;
 use gateway_core::drained::Drained;
 use gateway_core::enrich::NoNetworks;
 use gateway_core::pipeline::Pipeline;
+use gateway_core::report::sureness::without_uncovered;
 use ipnetwork::IpNetwork;
 use std::io::Write;
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ pub struct Lister<'a> {
     pipeline: Pipeline,
     conversations: Conversations,
     excluded: Vec<IpNetwork>,
+    local: Vec<IpNetwork>,
     out: &'a mut dyn Write,
     written: Written,
 }
@@ -42,7 +44,14 @@ impl<'a> Lister<'a> {
         out: &'a mut dyn Write,
     ) -> Self {
         pipeline.keep_attributed();
-        Self { pipeline, conversations, excluded, out, written: Written::default() }
+        Self { pipeline, conversations, excluded, local: Vec::new(), out, written: Written::default() }
+    }
+
+    /// These networks are in the house: that no DNS answer gave an address of theirs is not worth a mark, as it is not
+    /// in a report.
+    #[must_use]
+    pub fn with_local(self, local: Vec<IpNetwork>) -> Self {
+        Self { local, ..self }
     }
 
     /// Writes what is left.
@@ -90,7 +99,10 @@ impl Downstream for Lister<'_> {
     fn drained(&mut self, drained: Drained) -> anyhow::Result<()> {
         let batch = self.pipeline.handle_drain(drained, &NoNetworks);
         batch.check_conservation().with_context(|| format!("count the interval {}", batch.epoch.epoch))?;
-        for (key, attribution) in self.pipeline.take_attributed() {
+        for (key, mut attribution) in self.pipeline.take_attributed() {
+            if is_group(key.peer()) || self.local.iter().any(|network| network.contains(key.peer())) {
+                attribution.marks = without_uncovered(attribution.marks);
+            }
             self.conversations.name(&key, attribution);
         }
         let leaving = self.conversations.end_interval();
@@ -99,4 +111,12 @@ impl Downstream for Lister<'_> {
 
     /// The ledger is for rows; what matters here, the caller hears from [`super::Fed`].
     fn note(&mut self, _counter: &'static str, _events: u64) {}
+}
+
+/// Multicast or broadcast: many, and none of them asked for.
+fn is_group(addr: IpAddr) -> bool {
+    match addr {
+        IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_multicast(),
+    }
 }

@@ -4,14 +4,16 @@
 
 use super::column::{AddrBytes, count};
 use super::ids::Ids;
+use super::memory::REPLAYED;
 use gateway_core::row::{Answer, Interval};
 use gateway_core::units::{BootTime, ClockPair, WallTime};
 use rusqlite::{Connection, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-/// How many rows are kept: days of a household, some 9 MB at most. All of them are read at a start and for an
-/// explanation: 0.2 to 0.3 s on a PC.
+/// How many rows of what this gateway was told are kept, and how many of what captures told: days of a household, some
+/// 9 MB at most. All of them are read at a start and for an explanation: 0.2 to 0.3 s on a PC. Captures have room of
+/// their own, so that to replay one costs the daemon nothing of what it remembers.
 pub const MAX_ANSWERS: usize = 65_536;
 /// How many leave at once when there are more, so that the front is not cut at every drain.
 const LEAVE_AT_ONCE: usize = 1024;
@@ -59,6 +61,8 @@ struct Word {
 #[derive(Clone, Copy, Debug)]
 struct Source {
     origin: i64,
+    /// Was it counted from a capture?
+    is_replayed: bool,
     clocks: Option<ClockPair>,
 }
 
@@ -66,6 +70,7 @@ struct Source {
 /// then is lost to the table, until it is told again or new.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
+    /// How many rows there are of the last source's kind: of the gateway's own, or of captures.
     held: Option<usize>,
     swept_at: Option<WallTime>,
     source: Option<Source>,
@@ -84,21 +89,22 @@ impl Answers {
         &mut self,
         db: &Connection,
         ids: &mut Ids,
-        (origin, interval): (i64, &Interval),
+        (origin, is_replayed): (i64, bool),
+        interval: &Interval,
         answers: &[Answer],
     ) -> anyhow::Result<u64> {
         let clocks = ClockPair { boot: interval.ended_boot, wall: interval.ended_at };
-        let source = Source { origin, clocks: interval.is_clock_set.then_some(clocks) };
+        let source = Source { origin, is_replayed, clocks: interval.is_clock_set.then_some(clocks) };
+        if let Some(before) = self.source.filter(|before| before.origin != origin) {
+            let settled = self.settle(db)?; // Its moments are of another clock.
+            self.written.clear();
+            let is_alike = before.is_replayed == is_replayed;
+            self.held = self.held.filter(|_| is_alike).map(|held| held + settled);
+        }
         let mut held = match self.held {
             Some(held) => held,
-            None => {
-                db.query_row("SELECT COUNT(*) FROM answer", [], |row| row.get::<_, i64>(0))?.try_into()?
-            }
+            None => count_rows(db, is_replayed)?,
         };
-        if self.source.is_some_and(|before| before.origin != origin) {
-            held += self.settle(db)?; // Its moments are of another clock.
-            self.written.clear();
-        }
         self.source = Some(source);
         let mut contested = BTreeSet::new();
         for answer in answers {
@@ -114,14 +120,17 @@ impl Answers {
         }
         let mut left = 0;
         if held > MAX_ANSWERS {
-            left = remove_oldest(db, (held - MAX_ANSWERS).saturating_add(LEAVE_AT_ONCE))?;
+            left = remove_oldest(db, is_replayed, (held - MAX_ANSWERS).saturating_add(LEAVE_AT_ONCE))?;
             held = held.saturating_sub(left);
         }
         let now = interval.ended_at;
         let is_due =
             self.swept_at.is_none_or(|swept| now.0.abs_diff(swept.0) >= SWEEP_EVERY_NS.unsigned_abs());
         if interval.is_clock_set && is_due {
-            held = held.saturating_sub(sweep(db, now)?);
+            held = held.saturating_sub(sweep(db, is_replayed, now)?);
+            if !is_replayed {
+                sweep(db, true, now)?;
+            }
             self.swept_at = Some(now);
         }
         self.held = Some(held);
@@ -233,26 +242,41 @@ impl Answers {
     }
 }
 
-/// From the front: those that were written first.
-fn remove_oldest(db: &Connection, how_many: usize) -> anyhow::Result<usize> {
+/// The rows of one kind of source: of captures, or of the gateway's own boots.
+fn kind_of_source(is_replayed: bool) -> String {
+    let not = if is_replayed { "" } else { "NOT " };
+    format!("origin IN (SELECT id FROM origin WHERE boot_id {not}LIKE '{REPLAYED}')")
+}
+
+fn count_rows(db: &Connection, is_replayed: bool) -> anyhow::Result<usize> {
+    let of = kind_of_source(is_replayed);
+    let sql = format!("SELECT COUNT(*) FROM answer WHERE {of}");
+    Ok(db.query_row(&sql, [], |row| row.get::<_, i64>(0))?.try_into()?)
+}
+
+/// From the front of a kind's rows: those that were written first.
+fn remove_oldest(db: &Connection, is_replayed: bool, how_many: usize) -> anyhow::Result<usize> {
     let last = i64::try_from(how_many.saturating_sub(1))?;
+    let of = kind_of_source(is_replayed);
     let removed = db
-        .prepare_cached(
-            "DELETE FROM answer WHERE id <= (SELECT id FROM answer ORDER BY id LIMIT 1 OFFSET ?)",
-        )?
+        .prepare_cached(&format!(
+            "DELETE FROM answer WHERE {of} AND id <= \
+             (SELECT id FROM answer WHERE {of} ORDER BY id LIMIT 1 OFFSET ?)"
+        ))?
         .execute([last])?;
     Ok(removed)
 }
 
-/// From the front, to the first that has not been kept long enough. One with a longer TTL may hold up others, for a day
-/// at most; undated ones go with those around them.
-fn sweep(db: &Connection, now: WallTime) -> rusqlite::Result<usize> {
+/// From the front of a kind's rows, to the first that has not been kept long enough. One with a longer TTL may hold up
+/// others, for a day at most; undated ones go with those around them.
+fn sweep(db: &Connection, is_replayed: bool, now: WallTime) -> rusqlite::Result<usize> {
     let oldest = now.0.saturating_sub(KEPT_FOR_SECS * NANOS_PER_SEC);
-    db.prepare_cached(
-        "DELETE FROM answer WHERE id < COALESCE(\
-         (SELECT id FROM answer WHERE vouches_until >= ?1 ORDER BY id LIMIT 1), \
-         (SELECT MAX(id) + 1 FROM answer WHERE vouches_until < ?1), 0)",
-    )?
+    let of = kind_of_source(is_replayed);
+    db.prepare_cached(&format!(
+        "DELETE FROM answer WHERE {of} AND id < COALESCE(\
+         (SELECT id FROM answer WHERE {of} AND vouches_until >= ?1 ORDER BY id LIMIT 1), \
+         (SELECT MAX(id) + 1 FROM answer WHERE {of} AND vouches_until < ?1), 0)"
+    ))?
     .execute([oldest])
 }
 

@@ -14,7 +14,11 @@ use std::collections::BTreeMap;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// What captures are called where kernels have a boot id. What was told in one is no memory of this gateway's.
-const REPLAYED: &str = "replay:%";
+pub(super) const REPLAYED: &str = "replay:%";
+
+/// What the column `said_evidence` has besides the number of the evidence, which is below it: the conversation named
+/// other hosts as well.
+const NAMED_OTHERS: u8 = 16;
 
 /// Is this a capture, and not a boot?
 pub(super) fn is_replayed(boot_id: &str) -> bool {
@@ -43,7 +47,7 @@ pub(super) fn keep(
             origin,
             opened,
             ids.name(tx, said.as_ref().and_then(|said| said.name.as_ref()))?,
-            said.as_ref().map_or(0, |said| said.evidence as u8),
+            said.as_ref().map_or(0, said_evidence),
             said.as_ref().is_some_and(|said| said.is_outer),
             said.as_ref().map_or(0, |said| said.application as u8),
             said_at,
@@ -55,6 +59,10 @@ pub(super) fn keep(
         ])?;
     }
     Ok(())
+}
+
+fn said_evidence(said: &Said) -> u8 {
+    said.evidence as u8 | if said.has_others { NAMED_OTHERS } else { 0 }
 }
 
 /// Another interval is stored: what was under way before it is no longer news. With a condition, because SQLite writes
@@ -178,12 +186,14 @@ fn read_conversation(row: &Row<'_>) -> rusqlite::Result<OpenConversation> {
     let moment = |ns: i64| BootTime(ns.cast_unsigned());
     let flow = FlowKey::read_from_bytes(row.get_ref(0)?.as_blob()?)
         .map_err(|_| foreign("the key of a conversation that has not 32 bytes"))?;
+    let said_evidence: u8 = row.get(3)?;
     let said = match row.get::<_, Option<i64>>(6)? {
         None => None,
         Some(at) => Some(Said {
             name: DomainName::parse(row.get_ref(2)?.as_str()?),
-            evidence: evidence_of(row.get(3)?)?,
+            evidence: evidence_of(said_evidence & !NAMED_OTHERS)?,
             is_outer: row.get(4)?,
+            has_others: said_evidence & NAMED_OTHERS != 0,
             application: application_of(row.get(5)?)?,
             at: moment(at),
         }),

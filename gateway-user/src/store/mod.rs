@@ -10,10 +10,12 @@ mod late;
 mod memory;
 mod open;
 mod reader;
+mod registrations;
 mod sightings;
 mod told;
 mod writer;
 
 pub use answers::{KEPT_FOR_SECS, MAX_ANSWERS};
 pub use reader::Reader;
+pub use registrations::{KeptRegistration, Registrations};
 pub use writer::{Appended, Writer};

@@ -8,11 +8,9 @@ use super::column::{
 use super::ids::read_network;
 use super::open;
 use anyhow::Context;
-use gateway_core::application::Application;
 use gateway_core::query::{Counted, DeviceInfo, DeviceMatch, Filter, FlowSum, NameMatch, TimeRange};
 use gateway_core::report::coverage::LATEST;
 use gateway_core::report::model::Undated;
-use gateway_core::report::sureness::needs_no_name;
 use gateway_core::row::{Alias, LedgerLine, Marks, RowKey, RowKind};
 use gateway_core::units::{DomainName, Mac, Volume, WallTime};
 use ipnetwork::IpNetwork;
@@ -159,9 +157,6 @@ impl Reader {
                 "f.kind = ?",
                 [RowKind::Flow, RowKind::LaterFragments].map(|k| [Value::from(k as u8)]).into_iter(),
             );
-            let expects_an_answer =
-                Application::ALL.into_iter().filter(|application| !needs_no_name(*application));
-            wanted.any("f.application = ?", expects_an_answer.map(|a| [Value::from(a as u8)]));
         }
         wanted.any("f.protocol = ?", filter.protocols.iter().map(|p| [Value::from(*p)]));
         wanted.any("f.port = ?", filter.ports.iter().map(|p| [Value::from(*p)]));

@@ -233,7 +233,8 @@ fn append(
     let origin = origin_of(&tx, epoch)?;
     let Some(id) = enter(&tx, origin, epoch, interval)? else { return Ok(None) };
     // A capture that is counted into the gateway's database makes nothing old of what the daemon kept.
-    if !memory::is_replayed(&epoch.boot_id) {
+    let is_replayed = memory::is_replayed(&epoch.boot_id);
+    if !is_replayed {
         memory::forget_conversations(&tx)?;
     }
     if interval.is_clock_set {
@@ -256,7 +257,7 @@ fn append(
         tx.prepare_cached("INSERT OR IGNORE INTO alias (device, name, alias) VALUES (?, ?, ?)")?
             .execute([device, name, alias])?;
     }
-    let dropped = told.enter(&tx, ids, (origin, interval), answers)?;
+    let dropped = told.enter(&tx, ids, (origin, is_replayed), interval, answers)?;
     let missed = late::apply(&tx, ids, late_names)?;
     for (counter, packets) in [("answers_dropped", dropped), ("late_names_missed", missed)] {
         if packets > 0 {

@@ -28,7 +28,8 @@ fn list_within(conversations: Conversations, excluded: &[&str], frames: &[Caught
     let mut table = Table::by_initiator(30, "replay:test".to_owned());
     let pipeline = Pipeline::new(PipelineConfig { excluded: excluded.clone(), ..PipelineConfig::default() });
     let mut out = Vec::new();
-    let mut lister = Lister::new(pipeline, conversations, excluded, &mut out);
+    let local = vec!["10.0.0.0/8".parse().unwrap()];
+    let mut lister = Lister::new(pipeline, conversations, excluded, &mut out).with_local(local);
     let fed = feed(&mut capture, &mut table, &mut lister).unwrap();
     assert_eq!(fed.frames, frames.len() as u64);
     let written = lister.finish().unwrap();
@@ -136,6 +137,22 @@ fn a_conversation_is_one_line() {
                 \"domain\":\"www.example.org\",\"domain_source\":\"http_host\",\"application\":\"http\",\
                 \"marks\":[\"uncovered\"],\"first_at\":\"2023-11-14T22:13:00Z\",\"last_at\":\"2023-11-14T22:13:02Z\"}\n";
     assert_eq!(list(&a_second_each(&frames)), line);
+}
+
+#[test]
+fn only_the_world_is_uncovered() {
+    let marks_to = |to: Ipv4Addr, protocol, payload: &[u8]| {
+        let line = list(&a_second_each(&[between(DEVICE_V4, to, protocol, payload)]));
+        let flow: serde_json::Value = serde_json::from_str(&line).unwrap();
+        flow["marks"].to_string()
+    };
+    let datagram = |port| udp(50_000, port, &[0xff; 40]);
+    assert_eq!(marks_to(PEER_V4, UDP, &datagram(9999)), "[\"uncovered\"]");
+    assert_eq!(marks_to(PEER_V4, UDP, &datagram(123)), "[\"uncovered\"]", "a port proves nothing");
+    assert_eq!(marks_to(PEER_V4, 1, &[8, 0, 0, 0, 0, 1, 0, 1]), "[\"uncovered\"]");
+    for house in [[10, 1, 2, 3], [239, 255, 255, 250], [255, 255, 255, 255]] {
+        assert_eq!(marks_to(house.into(), UDP, &datagram(9999)), "[]", "{house:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod stream;
 use super::aged::{Aged, Limits};
 use crate::application::Application;
 use crate::decode::Stop;
-use crate::row::{Evidence, Said};
+use crate::row::Said;
 use crate::units::BootTime;
 use crate::wire::WireError;
 use gateway_common::FlowKey;
@@ -242,13 +242,6 @@ enum Compared<'a> {
     Known,
     /// Two copies of one place differ; this takes back what was said.
     Contradicts(Said),
-}
-
-impl Said {
-    /// A conversation that names nobody.
-    fn nobody(application: Application, at: BootTime) -> Self {
-        Self { name: None, evidence: Evidence::None, is_outer: false, application, at }
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::books::SaidBook;
+use crate::row::Evidence;
 use crate::units::DomainName;
 use crate::wire::tls::samples::{openssl, post_quantum};
 use proptest::prelude::*;

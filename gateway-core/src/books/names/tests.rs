@@ -1,4 +1,7 @@
+use super::answer::MAX_ANSWERS_PER_ADDR;
 use super::*;
+
+const SECOND: u64 = 1_000_000_000;
 
 const PHONE: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const LAPTOP: Mac = Mac([2, 0, 0, 0, 0, 2]);

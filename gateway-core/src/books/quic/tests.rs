@@ -93,7 +93,7 @@ fn the_example_of_the_rfcs() {
         let name = DomainName::parse("example.com");
         let evidence = Evidence::QuicSni;
         let application = Application::Quic;
-        let expected = Said { name, evidence, is_outer: false, application, at: BootTime(3) };
+        let expected = Said { name, evidence, ..Said::nobody(application, BootTime(3)) };
         assert_eq!(said, Ok(Some(expected)));
     }
 }
@@ -288,7 +288,7 @@ fn what_a_hello_says_besides_a_name() {
 
 #[test]
 fn other_datagrams() {
-    let google = Ok(Some(nameless(Application::GoogleQuic, BootTime(1))));
+    let google = Ok(Some(Said::nobody(Application::GoogleQuic, BootTime(1))));
     for (hex, expected) in [
         ("c3 51303436 50 0102030405060708", google.clone()),
         ("0d 0102030405060708 51303433 01", google),
@@ -422,7 +422,7 @@ fn a_name_is_taken_back_if_the_rest_speaks_against_it() {
         let said = book.learn_datagram(flow(1), BootTime(10), &seal(0, 0, &twice[..600]));
         assert_eq!(name_of(said).as_deref(), Some("first.example"));
         let said = book.learn_datagram(flow(1), BootTime(11), &second);
-        assert_eq!(said, Ok(Some(nameless(Application::Quic, BootTime(10)))));
+        assert_eq!(said, Ok(Some(Said::nobody(Application::Quic, BootTime(10)))));
     }
 }
 

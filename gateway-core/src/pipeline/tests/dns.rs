@@ -125,6 +125,33 @@ fn what_the_device_says_goes_before_what_the_dns_said() {
     assert!(found.has(Marks::COVERED) && !found.has(Marks::UNDECIDED) && !found.has(Marks::HAS_RIVALS));
 }
 
+/// Second 62: a device asks over IPv6. Second 63: somebody behind the same MAC address has a conversation over IPv4.
+/// These have one as well; is it named?
+fn is_named_by_ipv6(others: &[[u8; 4]]) -> bool {
+    let mut pipeline = Pipeline::default();
+    let resolver = resolver(PHONE, protocol::UDP);
+    let over_ipv6 = FlowKey { flags: FlowFlags::VALID | FlowFlags::IPV6, ..resolver };
+    ask_and_answer(&mut pipeline, over_ipv6, 62 * SECOND, &answer_of(1, "a.example", SERVER, 300));
+    let elsewhere = key(PHONE, [203, 0, 113, 9], 5001, 443, protocol::TCP);
+    let of = |ipv4: &[u8; 4]| FlowKey { device_addr_low: u32::from_ne_bytes(*ipv4), ..elsewhere };
+    let mut flows = vec![flow(https(5000), 1, 63)];
+    flows.extend(others.iter().map(|ipv4| flow(of(ipv4), 1, 64)));
+    let batch = drain(&mut pipeline, 1, flows);
+    let row = batch.rows.iter().find(|row| row.key.peer == IpAddr::from(SERVER)).expect("the first");
+    let name = row.key.name.as_ref().map(DomainName::as_str);
+    assert!(name.is_none_or(|name| name == "a.example"));
+    assert_eq!(name.is_none(), row.key.marks == Marks::COVERED.with(Marks::UNDECIDED));
+    name.is_some()
+}
+
+#[test]
+fn behind_a_repeater_what_was_asked_over_ipv6_names_no_conversation_over_ipv4() {
+    let own = https(5000).device_ipv4().expect("IPv4").octets();
+    assert!(is_named_by_ipv6(&[]));
+    assert!(is_named_by_ipv6(&[own]));
+    assert!(!is_named_by_ipv6(&[[192, 168, 1, 99]]), "either may have asked");
+}
+
 #[test]
 fn a_flood_of_names_costs_its_sender_only() {
     let mut pipeline = Pipeline::default();

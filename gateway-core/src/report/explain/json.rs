@@ -3,8 +3,8 @@
 use super::{Explanation, Part, PartKey, Subject};
 use crate::query::ToldAnswer;
 use crate::report::civil::Civil;
-use crate::report::json::{JsonRange, VERSION};
-use crate::row::{Network, OpenedBy};
+use crate::report::json::{JsonRange, VERSION, kind_word};
+use crate::row::{Network, OpenedBy, RowKind};
 use crate::units::{DomainName, Volume};
 use core::net::IpAddr;
 use serde::Serialize;
@@ -24,6 +24,7 @@ struct JsonExplanation<'a> {
 struct JsonPart<'a> {
     device: String,
     device_name: &'a str,
+    kind: &'static str,
     peers: Vec<JsonPeer<'a>>,
     port: Option<u16>,
     protocol: u8,
@@ -35,7 +36,7 @@ struct JsonPart<'a> {
     answer_secs: Option<u32>,
     #[serde(flatten)]
     volume: Volume,
-    conversations: u64,
+    conversations: Option<u64>,
     first_at: String,
     last_at: String,
     sentences: &'a [String],
@@ -85,11 +86,14 @@ pub fn json(explanation: &Explanation) -> Result<String, serde_json::Error> {
 
 fn part(part: &Part) -> JsonPart<'_> {
     let Part { key, device_name, peers, volume, conversations, seen, oldest_answer_secs, sentences } = part;
-    let PartKey { device, name, evidence, marks, application, port, protocol, opened_by, kind: _ } = key;
+    let PartKey { device, name, evidence, marks, application, port, protocol, opened_by, kind } = key;
+    // What stands for an unknown peer is no address of one.
+    let is_peer_known = *kind != RowKind::Coarse;
     JsonPart {
         device: device.to_string(),
         device_name,
-        peers: peers.iter().map(peer).collect(),
+        kind: kind_word(*kind),
+        peers: peers.iter().filter(|_| is_peer_known).map(peer).collect(),
         port: (*port != 0).then_some(*port),
         protocol: *protocol,
         opened_by: match opened_by {
@@ -103,7 +107,7 @@ fn part(part: &Part) -> JsonPart<'_> {
         marks: marks.words().collect(),
         answer_secs: *oldest_answer_secs,
         volume: *volume,
-        conversations: *conversations,
+        conversations: is_peer_known.then_some(*conversations),
         first_at: Civil::utc(seen.since),
         last_at: Civil::utc(seen.until),
         sentences,

@@ -1,16 +1,14 @@
 //! The sentences of an explanation.
 
-use super::{EARLIER_ANSWER_EXPLAINS_NS, Explanation, Input, Part, PartKey, Subject, is_under, name_of};
+use super::ways::where_else_it_asked;
+use super::{Explanation, Input, Part, Subject, is_under, name_of};
 use crate::application::Application;
-use crate::query::{FlowSum, NameMatch, TimeRange, ToldAnswer, protocol_word};
+use crate::query::{NameMatch, ToldAnswer, protocol_word};
 use crate::report::amount::{duration, several};
-use crate::report::coverage::stretches;
-use crate::report::sureness::{application_words, needs_no_name, peers_words};
+use crate::report::sureness::{application_words, is_by_port_alone};
 use crate::report::text::Look;
 use crate::row::{Evidence, Marks, Network, OpenedBy, RowKind};
-use crate::units::{DomainName, Volume, WallTime};
-use core::net::IpAddr;
-use gateway_common::protocol;
+use crate::units::{DomainName, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
@@ -47,11 +45,11 @@ fn exchanged(part: &Part, input: &Input, look: &Look<'_>) -> String {
     let key = &part.key;
     let device = &part.device_name;
     let peers = match part.peers.as_slice() {
-        [] => "unknown peers".to_owned(),
-        [(addr, network)] => format!("{addr}{}", network_words(network)),
-        [(addr, network), others @ ..] => {
+        _ if key.kind == RowKind::Coarse => "unknown peers".to_owned(),
+        [(addr, network), others @ ..] if !others.is_empty() => {
             format!("{} addresses (most with {addr}{})", others.len() + 1, network_words(network))
         }
+        peers => peers.iter().map(|(addr, network)| format!("{addr}{}", network_words(network))).collect(),
     };
     let service = match (key.kind, key.port) {
         (RowKind::LaterFragments, _) => format!("{} fragments", protocol_word(key.protocol)),
@@ -63,7 +61,7 @@ fn exchanged(part: &Part, input: &Input, look: &Look<'_>) -> String {
     };
     let spoke = match key.application {
         Application::Unknown => String::new(),
-        application => format!(", {}", application_words(application)),
+        application => format!(", {}", protocol_words(application)),
     };
     // They are counted in every interval that they were alive in: of more than one, the sum is no number of them.
     let times = if part.conversations == 0 || !is_of_one_interval(part, input) {
@@ -95,24 +93,46 @@ fn network_words(network: &Network) -> String {
     if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
 }
 
+/// A protocol, and whether only a port speaks for it.
+fn protocol_words(application: Application) -> String {
+    let words = application_words(application);
+    if is_by_port_alone(application) { format!("{words} by its port") } else { words.to_owned() }
+}
+
 fn named_by_itself(part: &Part, name: &DomainName, evidence: Evidence) -> Vec<String> {
-    let where_it_said = match (evidence, part.key.application) {
-        (Evidence::HttpHost, Application::HttpProxy) => {
-            return vec![format!(
-                "It asked an HTTP proxy for {name} (CONNECT, RFC 9110 section 9.3.6): the address is the proxy's, and \
-                 the name is of what lies behind it."
-            )];
+    let is_proxied = part.key.application == Application::HttpProxy;
+    let where_it_said = match evidence {
+        // Which of the two is not kept: both ask another for what lies behind it.
+        Evidence::HttpHost if is_proxied => {
+            "in a request to an HTTP proxy (CONNECT, RFC 9110 section 9.3.6, or a target with its scheme, RFC 9112 \
+             section 3.2.2)"
         }
-        (Evidence::HttpHost, _) => "in plain HTTP (Host, RFC 9110 section 7.2)",
-        (Evidence::QuicSni, _) => "in the ClientHello of a QUIC Initial (RFC 9001; RFC 6066 section 3)",
+        Evidence::HttpHost => "in plain HTTP (Host, RFC 9110 section 7.2)",
+        Evidence::QuicSni => "in the ClientHello of a QUIC Initial (RFC 9001; RFC 6066 section 3)",
+        _ if is_proxied => {
+            "in the TLS ClientHello (RFC 6066 section 3) that followed a request to an HTTP proxy"
+        }
         _ => "in the TLS ClientHello (RFC 6066 section 3)",
     };
     let mut said = vec![format!("It named the server itself: {name}, {where_it_said}.")];
+    if is_proxied {
+        said.push(
+            "The name is of what lies behind the proxy; the address, its network and its country are the proxy's."
+                .to_owned(),
+        );
+    }
     if part.key.marks.has(Marks::OUTER_NAME) {
         said.push(
             "The hello carried an encrypted one as well (ECH, RFC 9849), or noise that looks like it. If it was real, \
              this is an outer name: it belongs to whoever hosts the site, and the site's own name is hidden from \
              everyone on the way."
+                .to_owned(),
+        );
+    }
+    if part.key.marks.has(Marks::HAS_RIVALS) {
+        said.push(
+            "In the same conversation it named another host as well: the last one is shown, with the bytes of all of \
+             them."
                 .to_owned(),
         );
     }
@@ -126,6 +146,9 @@ fn coverage(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
         let Some(name) = &part.key.name else { return Vec::new() };
         let told = latest_answer(part, name, input);
         return vec![match told {
+            None if part.key.application == Application::HttpProxy => {
+                format!("The DNS had told it {} before, the proxy's.", this_address(part))
+            }
             Some(answer) => format!(
                 "The DNS had told it {} before; the latest for that name: {}.",
                 this_address(part),
@@ -240,79 +263,11 @@ fn why_it_said_nothing(application: Application, protocol: u8) -> String {
         Application::Http | Application::H2c | Application::HttpProxy => {
             format!("It spoke {}, and no host was read in it.", application_words(application))
         }
+        other if is_by_port_alone(other) => {
+            format!("By its port it spoke {}, which names no host.", application_words(other))
+        }
         other => format!("It spoke {}, which names no host.", application_words(other)),
     }
-}
-
-/// Ways in which the device may have come by an address that no DNS answer gave it: those for which something speaks,
-/// then those that nothing here can tell. Nothing where no DNS answer is to be expected.
-fn where_else_it_asked(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
-    let PartKey { application, protocol, .. } = part.key;
-    if needs_no_name(application) || matches!(protocol, protocol::ICMP | protocol::ICMPV6) {
-        return Vec::new();
-    }
-    let mut said: Vec<_> = hiding_places(part, input, look);
-    if let Some(began) = counting_began(part, input) {
-        said.push(format!(
-            "Counting began, or began again, at {}: the device may have asked before.",
-            look.local(began)
-        ));
-    }
-    if input.lost_answers > 0 {
-        let lost = usize::try_from(input.lost_answers).unwrap_or(usize::MAX);
-        let were = if lost == 1 { "question or answer was" } else { "questions or answers were" };
-        said.push(format!("{lost} {were} lost or not believed in this range: the answer may be among them."));
-    }
-    if matches!(application, Application::Stun | Application::Dtls) {
-        said.push(
-            "The address of such a peer usually comes from another server, not from the DNS.".to_owned(),
-        );
-    }
-    let it = if said.is_empty() { "It" } else { "Otherwise it" };
-    said.push(format!(
-        "{it} may have the address from a program, from another server, or from a resolver whose answers do not pass \
-         the gateway."
-    ));
-    said
-}
-
-/// Where the unbroken measured stretch begins that holds the part's first sight; `None` if that is so long before it
-/// that no earlier answer explains anything.
-fn counting_began(part: &Part, input: &Input) -> Option<WallTime> {
-    let first = input.counted.first()?.range.since;
-    let until = part.seen.until;
-    let stretches = stretches(&input.counted, TimeRange { since: first, until });
-    let began =
-        stretches.iter().rev().map(|stretch| stretch.since).find(|since| *since <= part.seen.since)?;
-    let counted_ns = TimeRange { since: began, until: part.seen.since }.len_ns();
-    (counted_ns < EARLIER_ANSWER_EXPLAINS_NS).then_some(began)
-}
-
-/// The device's encrypted DNS and VPNs; not this conversation itself.
-fn hiding_places(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
-    type Place<'a> = (Application, Option<&'a DomainName>);
-    let mut places = BTreeMap::<Place<'_>, (Volume, BTreeSet<IpAddr>)>::new();
-    // What began after the part had ended told it nothing.
-    let is_another = |flow: &&FlowSum| {
-        flow.key.device == part.key.device
-            && flow.first_at < part.seen.until
-            && !part.peers.iter().any(|(addr, _)| *addr == flow.key.peer)
-    };
-    for flow in input.hiding.iter().filter(is_another) {
-        let place = (flow.key.application, flow.key.name.as_ref());
-        let (volume, addrs) = places.entry(place).or_default();
-        volume.add(flow.volume);
-        addrs.insert(flow.key.peer);
-    }
-    let said = |((application, name), (volume, addrs)): (Place<'_>, (Volume, BTreeSet<IpAddr>))| {
-        let addrs: Vec<_> = addrs.into_iter().collect();
-        let with = peers_words(name, &addrs);
-        let (words, bytes) = (application_words(application), look.said(volume.bytes()));
-        let may =
-            if application.is_vpn() { "it may have asked through that" } else { "it may have asked there" };
-        format!("The device spoke {words} with {with} in this range ({bytes}): {may}.")
-    };
-    places.into_iter().take(MAX_LISTED).map(said).collect()
 }
 
 /// Other names that the DNS gave the device for the same peers.

@@ -131,6 +131,20 @@ fn an_outer_name_says_what_it_is() {
 }
 
 #[test]
+fn a_conversation_that_named_two_hosts_says_so() {
+    let said_so = Some(("b.example", Evidence::HttpHost));
+    let flow = row("47.241.1.5", said_so, Marks::HAS_RIVALS, Application::Http);
+    check(
+        &input("b.example", vec![flow], Vec::new()),
+        &format!(
+            "{HEAD}, HTTP{TIMES}  It named the server itself: b.example, in plain HTTP (Host, RFC 9110 section 7.2).\n  \
+             In the same conversation it named another host as well: the last one is shown, with the bytes of all of \
+             them.\n"
+        ),
+    );
+}
+
+#[test]
 fn a_name_by_the_dns_says_how_old_and_who_rivals() {
     let marks = Marks::COVERED.with(Marks::HAS_RIVALS).with(Marks::STRETCHED);
     let flow = FlowSum {
@@ -213,8 +227,74 @@ fn what_needs_no_name_did_not_have_to_ask() {
         let mut flow = row("47.241.1.5", None, Marks::UNCOVERED, application);
         flow.key.protocol = protocol;
         let said = said(&input("47.241.1.5", vec![flow], Vec::new()));
-        assert!(!said.contains("may have the address"), "{said}");
+        assert!(!said.contains("may have the address") && said.contains("Settings, DHCP or"), "{said}");
+        let is_by_port = application == Application::Ntp;
+        assert_eq!(said.contains("only the port speaks for NTP"), is_by_port, "{said}");
+        assert_eq!(said.contains("port 443/udp, NTP by its port"), is_by_port, "{said}");
     }
+}
+
+#[test]
+fn what_a_proxy_was_asked_for_is_behind_it() {
+    let of = |evidence, marks| {
+        let flow = row("47.241.1.5", Some(("a.example", evidence)), marks, Application::HttpProxy);
+        said(&input("a.example", vec![flow], Vec::new()))
+    };
+    let behind = "The name is of what lies behind the proxy; the address, its network and its country are the proxy's.";
+    let asked = of(Evidence::HttpHost, Marks::NONE);
+    assert!(
+        asked.contains(behind) && asked.contains("a.example, in a request to an HTTP proxy (CONNECT"),
+        "{asked}"
+    );
+    let inside = of(Evidence::TlsSni, Marks::COVERED);
+    assert!(
+        inside.contains(behind) && inside.contains("that followed a request to an HTTP proxy."),
+        "{inside}"
+    );
+    assert!(inside.contains("told it this address before, the proxy's."), "{inside}");
+    let direct = row("47.241.1.5", Some(("a.example", Evidence::TlsSni)), Marks::NONE, Application::Tls);
+    assert!(!said(&input("a.example", vec![direct], Vec::new())).contains("proxy"));
+}
+
+#[test]
+fn sentences_fit_the_screen() {
+    let flow = row("47.241.1.5", Some(("a.example", Evidence::TlsSni)), Marks::UNCOVERED, Application::Tls);
+    let input = input("47.241.1.5:443", vec![flow], Vec::new());
+    let look = Look {
+        width: Some(60),
+        paint: Paint::Plain,
+        is_exact: false,
+        max_destinations: 0,
+        offset_of: &|_| 0,
+    };
+    let explanation = explain(&input, &look);
+    let wrapped = text(&explanation, 9, &look);
+    assert!(wrapped.lines().all(|line| line.chars().count() <= 60), "{wrapped}");
+    assert!(
+        wrapped.contains("\n  It named the server itself: a.example, in the TLS\n    ClientHello"),
+        "{wrapped}"
+    );
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&wrapped), words(&text(&explanation, 9, &Look { width: None, ..look })));
+}
+
+#[test]
+fn programs_read_the_kind_and_the_marks_that_are_shown() {
+    let of = |kind| {
+        let mut flow = row("47.241.1.5", None, Marks::UNCOVERED, Application::Tls);
+        flow.key.kind = kind;
+        let look =
+            Look { width: None, paint: Paint::Plain, is_exact: true, max_destinations: 0, offset_of: &|_| 0 };
+        let explanation = explain(&input("47.241.1.5", vec![flow], Vec::new()), &look);
+        let json: serde_json::Value = serde_json::from_str(&json(&explanation).unwrap()).unwrap();
+        let part = json.pointer("/parts/0").unwrap();
+        let peers = part.get("peers").and_then(|peers| peers.as_array()).map(Vec::len);
+        format!("{} {} {peers:?} {}", part["kind"], part["marks"], part["conversations"])
+    };
+    assert_eq!(of(RowKind::Flow), r#""flow" ["uncovered"] Some(1) 12"#);
+    assert_eq!(of(RowKind::LaterFragments), r#""later_fragments" ["uncovered"] Some(1) 12"#);
+    assert_eq!(of(RowKind::Local), r#""local" [] Some(1) 12"#);
+    assert_eq!(of(RowKind::Coarse), r#""peer_unknown" [] Some(0) null"#);
 }
 
 #[test]

@@ -6,6 +6,10 @@ use crate::wire::WireError;
 
 /// The longest method that is believed; IANA's longest registered one has 17 letters (`UPDATEREDIRECTREF`).
 const MAX_METHOD_LEN: usize = 20;
+/// How much of a stream is looked at to tell whether a request begins there. Most request lines are shorter; a longer
+/// one is judged by as much of it, and by all when it is read. It is asked at the start of every piece of a stream,
+/// so without this bound a line that never ends would be gone through once for each of them.
+const LOOKED_AT_LEN: usize = 512;
 
 /// Reads the head of a request from the beginning of a TCP stream: what the bytes so far say, and whether they hold
 /// the head whole. A head that is cut short may have its host already; what follows can only speak against it.
@@ -60,6 +64,7 @@ fn read_head(head: &[u8], request: &mut Request) -> Result<(), WireError> {
 /// become one?
 #[must_use]
 pub fn looks_like_request(stream: &[u8]) -> bool {
+    let stream = stream.get(..LOOKED_AT_LEN).unwrap_or(stream);
     let mut rest = stream;
     if let Some(line) = next_line(&mut rest) {
         return target_of(line).is_ok();
@@ -236,6 +241,16 @@ mod tests {
         assert_eq!(ended, Err(WireError::Truncated { field: "http.head", missing: 1 }));
         let (_, ended) = read(b"GET /long");
         assert_eq!(ended, Err(WireError::Truncated { field: "http.request_line", missing: 1 }));
+    }
+
+    #[test]
+    fn a_long_request_line_is_one_all_the_same() {
+        for len in [LOOKED_AT_LEN - 20, LOOKED_AT_LEN, 4000] {
+            let line = format!("GET /{} HTTP/1.1\r\n", "a".repeat(len));
+            check(&format!("{line}Host: a.example\r\n\r\n"), Some("a.example"), false);
+        }
+        let no_request = format!("GET /{}\u{1}", "a".repeat(LOOKED_AT_LEN - 6));
+        assert!(!looks_like_request(no_request.as_bytes()));
     }
 
     #[test]

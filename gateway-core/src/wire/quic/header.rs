@@ -54,17 +54,19 @@ pub enum Form {
 pub fn form(datagram: &[u8]) -> Result<Form, WireError> {
     let mut reader = Reader::new(datagram);
     if reader.u8("quic.first_byte")? & LONG_HEADER == 0 {
-        return Ok(if is_old_google(datagram) { Form::Google } else { Form::Other });
+        return Ok(if old_google_body(datagram).is_some() { Form::Google } else { Form::Other });
     }
     let version = Version(reader.u32("quic.version")?);
     Ok(if version.is_google() { Form::Google } else { Form::Long(version) })
 }
 
-/// The public header that Google's versions had up to Q043: flags that promise a connection ID of eight bytes and a
-/// version, then both (draft-hamilton-early-deployment-quic-00 §5.1).
-fn is_old_google(datagram: &[u8]) -> bool {
-    let [flags, _, _, _, _, _, _, _, _, a, b, c, d, ..] = datagram else { return false };
-    flags & 0xc9 == 0x09 && Version(u32::from_be_bytes([*a, *b, *c, *d])).is_google()
+/// What follows the public header that Google's versions had up to Q043: flags that promise a connection ID of eight
+/// bytes and a version, then both (draft-hamilton-early-deployment-quic-00 §5.1). `None` if there is no such header.
+#[must_use]
+pub fn old_google_body(datagram: &[u8]) -> Option<&[u8]> {
+    let [flags, _, _, _, _, _, _, _, _, a, b, c, d, body @ ..] = datagram else { return None };
+    let is_google = flags & 0xc9 == 0x09 && Version(u32::from_be_bytes([*a, *b, *c, *d])).is_google();
+    is_google.then_some(body)
 }
 
 /// An Initial, still protected.

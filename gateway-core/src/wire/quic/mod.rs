@@ -15,7 +15,7 @@ pub(crate) mod samples;
 
 pub use crypto_stream::{CryptoStream, MAX_CRYPTO_LEN, MAX_PIECES};
 pub use frames::{CryptoFrame, crypto_frames};
-pub use header::{ConnectionId, Form, InitialPacket, Initials, form, initials};
+pub use header::{ConnectionId, Form, InitialPacket, Initials, form, initials, old_google_body};
 pub use initial::{InitialKeys, Opened};
 pub use version::{Protection, Version};
 
