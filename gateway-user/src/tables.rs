@@ -38,12 +38,6 @@ pub const UPDATED_MMDB: &str = "networks";
 /// The largest file that is read as an updated table: what is longer is none.
 const MAX_TABLE_FILE_LEN: u64 = 16 << 20;
 
-/// The directory of updated tables that belongs to a database.
-#[must_use]
-pub fn directory_beside(database: &Path) -> PathBuf {
-    database.parent().unwrap_or(Path::new("")).join("tables")
-}
-
 /// What knows the networks, and what must be said about where it comes from.
 pub struct Loaded {
     /// To be asked.

@@ -4,8 +4,12 @@ use super::Outcome;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
 use crate::store::Reader;
-use crate::tables::owners::{self, Loaded};
+use crate::tables::{
+    self,
+    owners::{self, Loaded},
+};
 use gateway_core::application::Application;
+use gateway_core::enrich::Networks;
 use gateway_core::enrich::names::NameTables;
 use gateway_core::query::{
     DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_application, parse_asn, parse_country,
@@ -258,6 +262,18 @@ pub fn name_tables(config: &Config, database: &Path) -> anyhow::Result<NameTable
         owners::load(&owners::updates_beside(database), &config.lists)?;
     warnings.iter().for_each(|warning| say(warning));
     Ok(tables)
+}
+
+/// The network tables in force, with what is wrong with updated ones said on standard error.
+///
+/// # Errors
+/// If a file of the user's cannot be read.
+pub fn network_tables(config: &Config, database: &Path) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
+    let updates = owners::updates_beside(database);
+    let tables::Loaded { networks, warnings } =
+        tables::load(tables::EMBEDDED, Some(&updates), &config.network_tables)?;
+    warnings.iter().for_each(|warning| say(warning));
+    Ok(networks)
 }
 
 /// Opens a database to read; `None`, after saying what to run on standard error, if there is none.

@@ -239,7 +239,7 @@ impl Daemon {
 
 /// What knows the networks; what is wrong with an updated table is in the log.
 fn networks_of(config: &Config) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
-    let directory = tables::directory_beside(&config.database);
+    let directory = tables::owners::updates_beside(&config.database);
     let tables::Loaded { networks, warnings } =
         tables::load(tables::EMBEDDED, Some(&directory), &config.network_tables)?;
     for warning in warnings {

@@ -66,6 +66,7 @@ fn maxmind_country(code: &str) -> Value {
     ])
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn files_in_maxminds_layout() {
     let files = Files::new();
@@ -86,6 +87,7 @@ fn files_in_maxminds_layout() {
     assert_eq!((network.registered, network.marks), (Country::parse("CN"), NetworkMarks::ANYCAST));
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn a_file_in_ipinfos_layouts_gives_both() {
     let lite = map(vec![
@@ -122,6 +124,7 @@ fn a_file_in_ipinfos_layouts_gives_both() {
     }
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn what_no_file_is_about_comes_from_the_embedded_table() {
     let files = Files::new();
@@ -132,6 +135,7 @@ fn what_no_file_is_about_comes_from_the_embedded_table() {
     check(&*tables, "1.1.1.1", Some(13335), Some("Cloudflare, Inc."), ""); // The file does not know where.
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn the_country_in_a_file_of_systems_is_not_where_an_address_is() {
     let files = Files::new();
@@ -144,6 +148,7 @@ fn the_country_in_a_file_of_systems_is_not_where_an_address_is() {
     assert_eq!((network.registered, network.marks), (Country::parse("CN"), NetworkMarks::CLOUD));
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn the_first_file_that_knows_wins() {
     let files = Files::new();
@@ -193,4 +198,16 @@ fn a_file_that_is_cut_or_changed_never_panics() {
         changed[position] ^= 0x81;
         ask(&changed);
     }
+}
+
+#[cfg(not(any(feature = "tables-full", feature = "tables-small")))]
+#[test]
+fn a_program_without_a_table_knows_nothing_and_says_so() {
+    let tables = load(&[]).unwrap();
+    assert_eq!((tables.network_of("8.8.8.8".parse().unwrap()), tables.as_of()), (None, ""));
+    let files = Files::new();
+    let country = [("8.8.8.0/24", maxmind_country("DE"))];
+    let tables = load(&[files.write("country.mmdb", &mmdb("GeoLite2-Country", OCTOBER, &country))]).unwrap();
+    assert_eq!(tables.as_of(), "ASN none, country 2026-10-01");
+    check(&*tables, "8.8.8.8", None, None, "DE");
 }
