@@ -112,8 +112,10 @@ impl DeviceMatch {
             name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(text))
         };
         match self {
-            Self::Mac(mac) => *mac == device.mac,
-            Self::Called(text) => is_called(&device.label, text) || is_called(&device.hostname, text),
+            Self::Mac(mac) => device.macs().any(|held| held == *mac),
+            Self::Called(text) => core::iter::once(device)
+                .chain(&device.merged)
+                .any(|one| is_called(&one.label, text) || is_called(&one.hostname, text)),
         }
     }
 }
@@ -291,6 +293,19 @@ pub struct FlowSum {
     pub oldest_answer_secs: Option<u32>,
 }
 
+impl FlowSum {
+    /// Adds the sum of other rows with the same key; always true, for lists that are joined.
+    pub fn add(&mut self, other: &Self) -> bool {
+        let Self { key: _, network: _, volume, conversations, first_at, last_at, oldest_answer_secs } = other;
+        self.volume.add(*volume);
+        self.conversations = self.conversations.saturating_add(*conversations);
+        self.first_at = self.first_at.min(*first_at);
+        self.last_at = self.last_at.max(*last_at);
+        self.oldest_answer_secs = self.oldest_answer_secs.max(*oldest_answer_secs);
+        true
+    }
+}
+
 /// What is known of a device.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeviceInfo {
@@ -312,6 +327,9 @@ pub struct DeviceInfo {
     pub first_seen: Option<WallTime>,
     /// End of the last interval it was seen in.
     pub last_seen: Option<WallTime>,
+    /// The further MAC addresses that the user says are this device's, each as it is known by itself. What is said
+    /// above is of all of them.
+    pub merged: Vec<Self>,
 }
 
 impl DeviceInfo {
@@ -328,7 +346,42 @@ impl DeviceInfo {
             addrs: Vec::new(),
             first_seen: None,
             last_seen: None,
+            merged: Vec::new(),
         }
+    }
+
+    /// The device together with those that the user merged into it: what it does not say itself they say.
+    #[must_use]
+    pub fn with(mut self, merged: Vec<Self>) -> Self {
+        for part in &merged {
+            let Self { mac: _, label, hostname, hostname_source, vendor_class, parameter_list, .. } = part;
+            let Self { addrs, first_seen, last_seen, merged: _, .. } = part;
+            if self.label.is_none() {
+                self.label.clone_from(label);
+            }
+            if self.hostname.is_none() {
+                self.hostname.clone_from(hostname);
+                self.hostname_source.clone_from(hostname_source);
+            }
+            if self.vendor_class.is_none() {
+                self.vendor_class.clone_from(vendor_class);
+            }
+            if self.parameter_list.is_none() {
+                self.parameter_list.clone_from(parameter_list);
+            }
+            self.addrs.extend(addrs);
+            self.first_seen = [self.first_seen, *first_seen].into_iter().flatten().min();
+            self.last_seen = self.last_seen.max(*last_seen);
+        }
+        self.addrs.sort_unstable();
+        self.addrs.dedup();
+        self.merged = merged;
+        self
+    }
+
+    /// Its MAC address and those merged into it.
+    pub fn macs(&self) -> impl Iterator<Item = Mac> + '_ {
+        core::iter::once(self.mac).chain(self.merged.iter().map(|part| part.mac))
     }
 
     /// What to call it: the user's label, else its hostname, else `unnamed` with its address.

@@ -6,6 +6,7 @@
 use anyhow::Context;
 use gateway_core::enrich::Networks;
 use gateway_core::enrich::table::{NetworkTable, System};
+use gateway_core::units::Mac;
 use gateway_user::tables;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -58,6 +59,38 @@ fn main() -> anyhow::Result<()> {
                 compare(&addrs, &table, files.as_ref());
             }
         }
+    }
+    vendors()
+}
+
+/// Who made an interface: random addresses, of which few are in the table, and such as are.
+fn vendors() -> anyhow::Result<()> {
+    let began = Instant::now();
+    let Some(table) = tables::vendors::embedded()? else { return Ok(()) };
+    let unpacked_ms = began.elapsed().as_millis();
+    println!(
+        "unpack the embedded table of MAC prefixes: {unpacked_ms} ms, {} bytes of memory",
+        table.memory_bytes()
+    );
+    let mut state = 3;
+    let mut draw = |_| {
+        let [_, _, first, rest @ ..] = next(&mut state).to_be_bytes();
+        let [b, c, d, e, f] = rest;
+        Mac([first & !3, b, c, d, e, f])
+    };
+    let drawn: Vec<Mac> = (0..64 * ADDRS).map(&mut draw).collect();
+    let known: Vec<Mac> =
+        drawn.iter().copied().filter(|mac| table.vendor_of(*mac).name().is_some()).take(ADDRS).collect();
+    for (what, macs) in [("any address", drawn.get(..ADDRS).unwrap_or(&drawn)), ("known ones", &known)] {
+        let mut best = f64::INFINITY;
+        for _ in 0..ROUNDS {
+            let began = Instant::now();
+            for &mac in macs {
+                black_box(table.vendor_of(black_box(mac)));
+            }
+            best = best.min(began.elapsed().as_secs_f64() * 1e9 / macs.len() as f64);
+        }
+        println!("MAC: {what} {best:.0} ns");
     }
     Ok(())
 }

@@ -6,12 +6,15 @@
 
 mod lists;
 mod sizes;
+mod update;
 mod value;
 
 pub use lists::ListConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
+pub use update::{Source, UpdateConfig};
 pub use value::Level;
 
+use crate::leases::DEFAULT_FILES;
 use crate::links::Selection;
 use anyhow::{Context, bail};
 use ipnetwork::IpNetwork;
@@ -19,6 +22,7 @@ use lists::Lists;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use update::RawUpdate;
 use value::{DrainEverySecs, FastSlots, Interfaces, Prefix};
 
 /// Read when no file is named.
@@ -66,6 +70,8 @@ pub struct Config {
     pub excluded_networks: Vec<IpNetwork>,
     /// MMDB files that say whose network an address is in, the first that knows winning.
     pub network_tables: Vec<PathBuf>,
+    /// Files in which the gateway's DHCP server keeps its leases; those that are missing may come later.
+    pub leases: Vec<PathBuf>,
     /// Lists that say something of names, those that win first.
     pub lists: Vec<ListConfig>,
     /// Copy packets that can teach names and devices.
@@ -76,6 +82,8 @@ pub struct Config {
     pub log: Level,
     /// Slots per CPU of the fast table: a power of two; `None` follows the machine's memory.
     pub fast_slots_per_cpu: Option<u32>,
+    /// Where fresh tables come from.
+    pub update: UpdateConfig,
 }
 
 /// The flags that every command with a configuration has; each wins over the file.
@@ -109,11 +117,13 @@ struct RawConfig {
     local_networks: Option<Vec<Prefix>>,
     excluded_networks: Option<Vec<Prefix>>,
     network_tables: Option<Vec<PathBuf>>,
+    leases: Option<Vec<PathBuf>>,
     lists: Option<Lists>,
     sampling: Option<bool>,
     kernel_log: Option<Level>,
     log: Option<Level>,
     fast_slots_per_cpu: Option<FastSlots>,
+    update: Option<RawUpdate>,
 }
 
 impl Default for Config {
@@ -159,11 +169,13 @@ impl Config {
             local_networks,
             excluded_networks,
             network_tables,
+            leases,
             lists,
             sampling,
             kernel_log,
             log,
             fast_slots_per_cpu,
+            update,
         } = raw;
         let prefixes = |list: Vec<Prefix>| list.into_iter().map(|Prefix(network)| network).collect();
         Self {
@@ -174,11 +186,13 @@ impl Config {
             local_networks: local_networks.map_or_else(default_local_networks, prefixes),
             excluded_networks: excluded_networks.map(prefixes).unwrap_or_default(),
             network_tables: network_tables.unwrap_or_default(),
+            leases: leases.unwrap_or_else(|| DEFAULT_FILES.map(PathBuf::from).to_vec()),
             lists: lists.map(|Lists(lists)| lists).unwrap_or_default(),
             sampling: sampling.unwrap_or(true),
             kernel_log: kernel_log.unwrap_or(Level::Off),
             log: log.unwrap_or(Level::Info),
             fast_slots_per_cpu: fast_slots_per_cpu.and_then(|FastSlots(slots)| slots),
+            update: UpdateConfig::checked(update.unwrap_or_default()),
         }
     }
 
@@ -282,6 +296,7 @@ mod tests {
             local_networks = ["192.168.1.7/24", "2001:db8::/32"]
             excluded_networks = ["203.0.113.9"]
             network_tables = ["a.mmdb", "b.mmdb"]
+            leases = ["/var/db/dnsmasq.leases"]
             sampling = false
             kernel_log = "debug"
             log = "warn"
@@ -291,6 +306,8 @@ mod tests {
             name = "mine"
             date = "2026-11-20"
             format = "json"
+            [update]
+            retries = 7
             "#,
         );
         let expected = Config {
@@ -301,6 +318,7 @@ mod tests {
             local_networks: vec!["192.168.1.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
             excluded_networks: vec!["203.0.113.9/32".parse().unwrap()],
             network_tables: vec!["a.mmdb".into(), "b.mmdb".into()],
+            leases: vec!["/var/db/dnsmasq.leases".into()],
             lists: vec![ListConfig {
                 path: "/etc/telltale/mine.json".into(),
                 name: "mine".into(),
@@ -311,6 +329,7 @@ mod tests {
             kernel_log: Level::Debug,
             log: Level::Warn,
             fast_slots_per_cpu: Some(64),
+            update: UpdateConfig { retries: 7, ..UpdateConfig::default() },
         };
         assert_eq!(config.unwrap(), expected);
     }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod daemon;
 pub mod journal;
 pub mod kernel;
+pub mod leases;
 pub mod links;
 pub mod rdap;
 pub mod replay;

@@ -3,40 +3,23 @@
 //! Reads files; decides nothing about traffic. Lives and dies with the process: a changed file is seen at the
 //! next start.
 
+mod choice;
+pub mod embedded;
 mod lists;
 mod mmdb;
 pub mod owners;
+pub mod update;
+pub mod vendors;
 
-use anyhow::{Context, bail};
-use gateway_core::enrich::envelope::{TableDate, TableKind, date_of};
+use anyhow::Context;
+use gateway_core::enrich::envelope::TableKind;
 use gateway_core::enrich::table::NetworkTable;
 use gateway_core::enrich::{Networks, NoNetworks};
 use gateway_core::row::{Network, NetworkMarks};
 use mmdb::MmdbFile;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-
-/// The table that is part of this program, packed; `None` in a program built without. Made by `cargo xtask geo`; see
-/// NOTICE for its sources and licences.
-#[cfg(feature = "tables-full")]
-pub const EMBEDDED: Option<&[u8]> = Some(include_bytes!("../data/networks-full.bin.zst"));
-/// The table that is part of this program, packed; `None` in a program built without. Made by `cargo xtask geo`; see
-/// NOTICE for its sources and licences.
-#[cfg(all(feature = "tables-small", not(feature = "tables-full")))]
-pub const EMBEDDED: Option<&[u8]> = Some(include_bytes!("../data/networks-small.bin.zst"));
-/// The table that is part of this program, packed; `None` in a program built without. Made by `cargo xtask geo`; see
-/// NOTICE for its sources and licences.
-#[cfg(not(any(feature = "tables-full", feature = "tables-small")))]
-pub const EMBEDDED: Option<&[u8]> = None;
-
-/// The updated table's name, in the directory `tables` beside the database.
-pub const UPDATED_TABLE: &str = "networks.bin.zst";
-
-/// Updated MMDB files begin with this, in the same directory: `networks-asn.mmdb`, `networks-country.mmdb`.
-pub const UPDATED_MMDB: &str = "networks";
-
-/// The largest file that is read as an updated table: what is longer is none.
-const MAX_TABLE_FILE_LEN: u64 = 16 << 20;
+use update::slot::mmdb_files;
 
 /// What knows the networks, and what must be said about where it comes from.
 pub struct Loaded {
@@ -46,16 +29,18 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// The table that is part of this program.
+/// The network table that is part of this program; `None` in one built without.
 ///
 /// # Errors
 /// A damaged program file.
-pub fn embedded() -> anyhow::Result<Option<NetworkTable>> {
-    EMBEDDED.map(|packed| NetworkTable::unpack(packed).context("read the embedded network table")).transpose()
+pub fn embedded_networks() -> anyhow::Result<Option<NetworkTable>> {
+    embedded::packed(TableKind::Networks)
+        .map(|packed| NetworkTable::unpack(packed).context("read the embedded table of networks"))
+        .transpose()
 }
 
-/// What knows the networks: the newer of the embedded table and what lies in `updated`, the directory of updated
-/// tables; or with any path in `mmdb` those MMDB files, and that table for what they leave open.
+/// What knows the networks: of the table in this program (`embedded`, packed) and those in the directory of `updates`
+/// the one in force; or with any path in `mmdb` those MMDB files, and that table for what they leave open.
 ///
 /// A file of the user's gives what it has, be it countries, systems or both, in the field names of MaxMind, DB-IP and
 /// IPinfo; the first file that knows an address wins. For a question that no file answers at all (only a country file
@@ -63,44 +48,14 @@ pub fn embedded() -> anyhow::Result<Option<NetworkTable>> {
 ///
 /// # Errors
 /// A file of the user's that cannot be read, is not MMDB, or has neither countries nor systems; the message names
-/// it. An updated file like that is a warning, and what was there before stays in use.
-pub fn load(embedded: Option<&[u8]>, updated: Option<&Path>, mmdb: &[PathBuf]) -> anyhow::Result<Loaded> {
+/// it. An updated file like that is a warning, and what was there before stays in use. A damaged program file.
+pub fn load(embedded: Option<&[u8]>, updates: Option<&Path>, mmdb: &[PathBuf]) -> anyhow::Result<Loaded> {
     let mut warnings = Vec::new();
     let mut files = mmdb.iter().map(|path| MmdbFile::open(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let embedded_date = match embedded {
-        Some(packed) => {
-            Some(date_of(packed, TableKind::Networks).context("read the embedded network table")?)
-        }
-        None => None,
-    };
-    let newer = |found: TableDate| match embedded_date {
-        Some(embedded) if found < embedded => {
-            bail!(
-                "it is of {found}, the one in this program of {embedded}; get a newer one with `telltale update`"
-            )
-        }
-        _ => Ok(()),
-    };
-    let mut table = None;
-    if let Some(directory) = updated {
-        let path = directory.join(UPDATED_TABLE);
-        match updated_table(&path, &newer) {
-            Ok(found) => table = found,
-            Err(error) => {
-                warnings.push(format!("the updated table {} is left alone: {error:#}", path.display()))
-            }
-        }
-        if files.is_empty() {
-            match updated_mmdb(directory, &newer, table.as_ref()) {
-                Ok(found) => files = found,
-                Err(error) => warnings.push(format!("updated MMDB files are left alone: {error:#}")),
-            }
-        }
-    }
-    if table.is_none() {
-        table = embedded
-            .map(|packed| NetworkTable::unpack(packed).context("read the embedded network table"))
-            .transpose()?;
+    let table =
+        choice::in_force(TableKind::Networks, embedded, updates, NetworkTable::unpack, &mut warnings)?;
+    if let Some(updates) = updates.filter(|_| files.is_empty()) {
+        files = updated_mmdb(updates, table.as_ref(), &mut warnings);
     }
     let networks: Box<dyn Networks + Send + Sync> = match table {
         table if !files.is_empty() => Box::new(UserTables::new(files, table)),
@@ -110,50 +65,28 @@ pub fn load(embedded: Option<&[u8]>, updated: Option<&Path>, mmdb: &[PathBuf]) -
     Ok(Loaded { networks, warnings })
 }
 
-fn updated_table(
-    path: &Path,
-    newer: &impl Fn(TableDate) -> anyhow::Result<()>,
-) -> anyhow::Result<Option<NetworkTable>> {
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Ok(found) if found.len() > MAX_TABLE_FILE_LEN => {
-            bail!("it has {} bytes, and no table has more than {MAX_TABLE_FILE_LEN}", found.len())
-        }
-        _ => {}
-    }
-    let packed = std::fs::read(path).context("read it")?;
-    newer(date_of(&packed, TableKind::Networks)?)?;
-    Ok(Some(NetworkTable::unpack(&packed)?))
-}
-
-/// The MMDB files among the updated ones, by name, unless one of them is bad or older than the table there is.
+/// The updated MMDB files, but those that are bad, or older than the table that answers without them.
 fn updated_mmdb(
-    directory: &Path,
-    newer: &impl Fn(TableDate) -> anyhow::Result<()>,
+    updates: &Path,
     table: Option<&NetworkTable>,
-) -> anyhow::Result<Vec<MmdbFile>> {
-    let entries = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(|| format!("read the directory {}", directory.display()))?,
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry.with_context(|| format!("read the directory {}", directory.display()))?.path();
-        let is_ours =
-            path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|s| s.starts_with(UPDATED_MMDB));
-        if is_ours && path.extension().is_some_and(|extension| extension == "mmdb") {
-            paths.push(path);
+    warnings: &mut Vec<String>,
+) -> Vec<MmdbFile> {
+    let have = table.map(NetworkTable::date);
+    let stays = have.map_or("no table answers in its place".to_owned(), |have| {
+        format!("the table of {have} answers in its place")
+    });
+    let mut files = Vec::new();
+    for path in mmdb_files(updates) {
+        let file = MmdbFile::open(&path).and_then(|file| {
+            choice::is_recent(file.built_on(), have)?;
+            Ok(file)
+        });
+        match file {
+            Ok(file) => files.push(file),
+            Err(why) => warnings.push(choice::refusal(TableKind::Networks, &path, &why, &stays)),
         }
     }
-    paths.sort();
-    let files = paths.iter().map(|path| MmdbFile::open(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    for (path, file) in paths.iter().zip(&files) {
-        newer(file.built_on()).with_context(|| format!("take {}", path.display()))?;
-    }
-    // Both kinds of update lie there: the newer one counts.
-    let oldest = files.iter().map(MmdbFile::built_on).min();
-    let is_older = table.zip(oldest).is_some_and(|(table, oldest)| oldest < table.date());
-    Ok(if is_older { Vec::new() } else { files })
+    files
 }
 
 /// The user's files, with a table for what none of them is about.

@@ -11,6 +11,7 @@ mod owners;
 mod suffixes;
 mod test;
 mod tidy;
+mod vendors;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -62,6 +63,8 @@ enum Command {
         #[arg(long, value_parser = parse_mac)]
         gateway_mac: [u8; 6],
     },
+    /// Builds the embedded tables of MAC prefixes (who made a network interface) from the IEEE's registry
+    Vendors(vendors::VendorsArgs),
     /// Removes a run of the lab when standard input ends
     #[command(name = lab::run::CLEANER_COMMAND, hide = true)]
     LabCleaner {
@@ -113,6 +116,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Truth { interface, gateway_mac } => {
             lab::truth::count_until_end_of_input(&interface, gateway_mac)
         }
+        Command::Vendors(arguments) => vendors::run(&arguments),
         Command::LabCleaner { run } => lab::run::clean_at_end_of_input(&run),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -11,8 +11,9 @@ pub const MAX_DEVICES: usize = 1024;
 
 /// Where hostnames come from, weakest first: a device that has several names is told by the strongest, and a weaker
 /// source never overwrites a stronger one. By DHCP a device speaks to the house; by multicast DNS to everybody near, and
-/// changes the name if another has it already; LLMNR is a stopgap of the same.
-const HOSTNAME_SOURCES: [&str; 3] = ["llmnr", "mdns", "dhcp"];
+/// changes the name if another has it already; LLMNR is a stopgap of the same. A file of leases repeats
+/// what a device said by DHCP, perhaps long ago, or has a name that the owner of the network chose.
+const HOSTNAME_SOURCES: [&str; 4] = ["llmnr", "mdns", "leases", "dhcp"];
 
 /// What is known of each device.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 
 mod cursor;
 pub mod envelope;
+pub mod kind;
 pub mod lists;
 mod name_index;
 pub mod names;
@@ -13,6 +14,7 @@ pub mod rdap;
 pub mod resolvers;
 pub mod suffixes;
 pub mod table;
+pub mod vendors;
 
 use crate::row::Network;
 use core::net::IpAddr;

@@ -5,11 +5,13 @@ use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
 use crate::store::Reader;
 use crate::tables::{
-    self,
+    self, embedded,
     owners::{self, Loaded},
+    update::slot::directory_of,
 };
 use gateway_core::application::Application;
 use gateway_core::enrich::Networks;
+use gateway_core::enrich::envelope::TableKind;
 use gateway_core::enrich::names::NameTables;
 use gateway_core::query::{
     DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_application, parse_asn, parse_country,
@@ -259,7 +261,7 @@ pub fn answer<T>(
 /// If the program's own tables are damaged.
 pub fn name_tables(config: &Config, database: &Path) -> anyhow::Result<NameTables> {
     let Loaded { tables, warnings, notes: _ } =
-        owners::load(&owners::updates_beside(database), &config.lists)?;
+        owners::load(&directory_of(database), &config.lists)?;
     warnings.iter().for_each(|warning| say(warning));
     Ok(tables)
 }
@@ -269,9 +271,11 @@ pub fn name_tables(config: &Config, database: &Path) -> anyhow::Result<NameTable
 /// # Errors
 /// If a file of the user's cannot be read.
 pub fn network_tables(config: &Config, database: &Path) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
-    let updates = owners::updates_beside(database);
-    let tables::Loaded { networks, warnings } =
-        tables::load(tables::EMBEDDED, Some(&updates), &config.network_tables)?;
+    let tables::Loaded { networks, warnings } = tables::load(
+        embedded::packed(TableKind::Networks),
+        Some(&directory_of(database)),
+        &config.network_tables,
+    )?;
     warnings.iter().for_each(|warning| say(warning));
     Ok(networks)
 }

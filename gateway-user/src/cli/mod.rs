@@ -15,6 +15,7 @@ pub mod report;
 mod run;
 pub mod screen;
 pub mod top;
+mod update;
 pub mod when;
 mod who;
 
@@ -43,6 +44,7 @@ enum Command {
     Explain(explain::Args),
     Who(who::Args),
     Devices(devices::Args),
+    Update(update::Args),
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
     Completions(completions::Args),
@@ -80,6 +82,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(&args)?,
         Command::Detach(args) => run::detach(&args)?,
         Command::Doctor(args) => doctor::run(&args)?,
+        Command::Update(args) => update::run(&args, &mut out)?,
         Command::Replay(args) => replay::run(&args, &mut out)?,
         Command::Report(args) => report::run(&args, &mut out)?,
         Command::Top(args) => top::run(&args, &mut out)?,

@@ -4,6 +4,7 @@ use super::{Outcome, doctor};
 use crate::{
     config::{Config, ConfigFlags, DEFAULT_FILE},
     daemon::{self, Daemon, RunOptions},
+    tables::update,
     telemetry,
 };
 use anyhow::Context;
@@ -75,6 +76,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     if args.flags.config.is_none() && !Path::new(DEFAULT_FILE).exists() {
         tracing::info!("there is no {DEFAULT_FILE}: using the defaults");
     }
+    update::every::start(&config, args.flags.config.as_deref()).context("start the thread that updates")?;
     let options = RunOptions {
         detaches_at_exit: args.detach_at_exit,
         is_tcx_off: args.no_tcx,

@@ -5,36 +5,28 @@ use super::ask::{Asked, DatabaseArg, limit, say};
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
-use crate::rdap::{self, Fetch, Pace};
 use crate::store::{KeptRegistration, Reader};
-use anyhow::{Context, bail};
 use gateway_core::enrich::names::NameTables;
 use gateway_core::enrich::owners::Owner;
 use gateway_core::query::{Filter, FlowSum, TimeRange};
 use gateway_core::report::who::{
     Dates, Dossier, Input, NameFacts, Registered, Subject, dossier, json, subject_of, text,
 };
-use gateway_core::units::{DomainName, WallTime};
+use gateway_core::units::DomainName;
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 /// Tells who is behind a name, an address, a network or a device: owner, registrant, network and country, each with its
 /// source, and how much was exchanged with it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  telltale who data.mistat.intl.xiaomi.com\n  telltale who 47.241.1.5\n  \
-    telltale who AS45102 --last 7d\n  telltale who Xiaomi\n  telltale who \"Redmi Note 8\" --json\n  telltale who \
-    miui.com --rdap\n\nWithout a range, all that the database holds is added up."
+    telltale who AS45102 --last 7d\n  telltale who Xiaomi\n  telltale who \"Redmi Note 8\" --json\n\nWithout a range, all that the database holds is added up."
 )]
 pub struct Args {
     /// A name (it and all below), an address, a network (AS45102), an owner or a device.
     #[arg(value_name = "NAME|ADDRESS|ASN|OWNER|DEVICE")]
     subject: String,
-    /// Ask the registry of the name who registered it, unless it was asked in the last 30 days. The registry and the
-    /// registrar learn from this that somebody here is interested in the domain.
-    #[arg(long)]
-    rdap: bool,
     #[command(flatten)]
     database: DatabaseArg,
     /// Lines shown of each list, 0 for all. JSON has all.
@@ -58,8 +50,7 @@ const MAX_DAYS: usize = 400;
 /// Runs the command.
 ///
 /// # Errors
-/// If the database or a table cannot be read, the subject is nobody, the registry was to be asked and did not answer,
-/// or the output cannot be written.
+/// If the database or a table cannot be read, the subject is nobody or the output cannot be written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(&ConfigFlags::default())?;
     let path = args.database.path()?;
@@ -71,7 +62,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         None => Vec::new(),
     };
     let subject = subject_of(&args.subject, &devices, &|text| owner_called(&names, text))?;
-    let registered = registered(args.rdap, &subject, &names, &path)?;
+    let registered = registered(&subject, &names, &path)?;
     let filter = subject.filter();
     let flows = flows(asked.as_ref(), &filter)?;
     let all = match &subject {
@@ -147,33 +138,12 @@ fn days(
     Ok(days)
 }
 
-fn registered(
-    is_asked: bool,
-    subject: &Subject,
-    names: &NameTables,
-    database: &Path,
-) -> anyhow::Result<Option<Registered>> {
-    let Subject::Name(name) = subject else {
-        if is_asked {
-            bail!("--rdap asks who registered a name; {subject} is none");
-        }
-        return Ok(None);
-    };
-    let Some(domain) = names.registrable(name).and_then(DomainName::parse) else {
-        if is_asked {
-            bail!("--rdap asks who registered a name; {name} is not under a public suffix, or is one");
-        }
-        return Ok(None);
-    };
-    let kept = if is_asked {
-        Some(rdap::look_up(&domain, database, &mut *fetcher()?, &mut Real).with_context(|| {
-            format!("ask who registered {domain}; what is said without --rdap needs no network")
-        })?)
-    } else {
-        match Reader::open(database)? {
-            Some(reader) => reader.registration(&domain)?,
-            None => None,
-        }
+fn registered(subject: &Subject, names: &NameTables, database: &Path) -> anyhow::Result<Option<Registered>> {
+    let Subject::Name(name) = subject else { return Ok(None) };
+    let Some(domain) = names.registrable(name).and_then(DomainName::parse) else { return Ok(None) };
+    let kept = match Reader::open(database)? {
+        Some(reader) => reader.registration(&domain)?,
+        None => None,
     };
     Ok(kept.map(|KeptRegistration { asked_at, server, registration }| Registered {
         domain,
@@ -181,21 +151,4 @@ fn registered(
         asked_at,
         registration,
     }))
-}
-
-/// The world's clock.
-struct Real;
-
-impl Pace for Real {
-    fn now(&self) -> WallTime {
-        when::wall(&when::now()).unwrap_or_default()
-    }
-
-    fn wait(&mut self, how_long: Duration) {
-        std::thread::sleep(how_long);
-    }
-}
-
-fn fetcher() -> anyhow::Result<Box<dyn Fetch>> {
-    bail!("this build has no HTTPS")
 }

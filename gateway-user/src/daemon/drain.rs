@@ -8,6 +8,7 @@ use crate::{
     clock,
     journal::Journal,
     kernel::{GracePeriod, Quiet, Tables},
+    leases::Leases,
 };
 use gateway_core::{
     drained::Drained,
@@ -39,6 +40,8 @@ pub type Watch = Box<dyn FnMut(Step) + Send>;
 pub struct Drainer {
     /// Names and rows.
     pub pipeline: Pipeline,
+    /// What the gateway's DHCP server has written down.
+    pub leases: Leases,
     networks: Box<dyn Networks + Send + Sync>,
     journal: Journal,
     grace: GracePeriod,
@@ -64,6 +67,7 @@ impl Drainer {
         let (grace, boot_id) = (GracePeriod::choose()?, clock::boot_id()?);
         Ok(Self {
             pipeline,
+            leases: Leases::default(),
             networks,
             journal,
             grace,
@@ -166,6 +170,7 @@ impl Drainer {
         let interval = Interval::anchored(quiet.began, quiet.ended, clock::now()?, clock::CLOCK_FLOOR);
         let drained = Drained { epoch, interval, flows, stats };
         let mut batch = self.pipeline.handle_drain(drained, self.networks.as_ref());
+        self.leases.tell(&mut batch);
         if let Err(imbalance) = batch.check_conservation() {
             // Never silent: it goes into the log and, by name, into the ledger of the interval.
             tracing::error!("interval {}: {imbalance}", quiet.epoch);

@@ -16,14 +16,16 @@ use crate::{
         Attachments, Geometry, Hold, Kernel, KernelLog, LoadOptions, Loaded, PinDirectory, Tables, readable,
         return_free_memory,
     },
+    leases::Leases,
     links::{self, Discovery},
-    tables,
+    tables::{self, embedded, update::slot::directory_of},
     telemetry::KernelWords,
 };
 use anyhow::Context;
 use aya_log::EbpfLogger;
 use gateway_common::SampleHeader;
 use gateway_core::enrich::Networks;
+use gateway_core::enrich::envelope::TableKind;
 use gateway_core::pipeline::{Pipeline, PipelineConfig};
 use std::{os::fd::OwnedFd, time::Duration};
 use tokio::{
@@ -100,6 +102,7 @@ impl Daemon {
         let pipeline = pipeline_of(&config);
         let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
         let mut drainer = Drainer::new(pipeline, networks, journal, watch)?;
+        drainer.leases = Leases::new(&config.leases);
         drainer.remember(&kernel.tables).await?;
         let attachments = Attachments::new(options.is_tcx_off);
         // Before it says that it counts: whoever asks it to stop from then on is heard.
@@ -239,9 +242,9 @@ impl Daemon {
 
 /// What knows the networks; what is wrong with an updated table is in the log.
 fn networks_of(config: &Config) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
-    let directory = tables::owners::updates_beside(&config.database);
+    let updates = directory_of(&config.database);
     let tables::Loaded { networks, warnings } =
-        tables::load(tables::EMBEDDED, Some(&directory), &config.network_tables)?;
+        tables::load(embedded::packed(TableKind::Networks), Some(&updates), &config.network_tables)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

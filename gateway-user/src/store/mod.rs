@@ -5,9 +5,11 @@
 
 mod answers;
 mod column;
+mod devices;
 mod ids;
 mod late;
 mod memory;
+mod merging;
 mod open;
 mod reader;
 mod registrations;
@@ -16,6 +18,8 @@ mod told;
 mod writer;
 
 pub use answers::{KEPT_FOR_SECS, MAX_ANSWERS};
+pub use devices::{Contacted, KnownHostname};
+pub use merging::Merged;
 pub use reader::Reader;
 pub use registrations::{KeptRegistration, Registrations};
 pub use writer::{Appended, Writer};

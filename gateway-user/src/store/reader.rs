@@ -123,12 +123,13 @@ impl Reader {
         for (device, addr) in held {
             addrs.entry(device).or_default().push(addr);
         }
-        let sql = "SELECT id, mac, label, hostname, hostname_source, vendor_class, first_seen, last_seen, parameter_list FROM device \
+        let sql = "SELECT id, mac, label, hostname, hostname_source, vendor_class, first_seen, last_seen, parameter_list, merged_into FROM device \
                    ORDER BY mac";
-        self.all(sql, [], |row| {
-            let mut addrs = addrs.remove(&row.get(0)?).unwrap_or_default();
+        let read = |row: &Row<'_>| {
+            let id: i64 = row.get(0)?;
+            let mut addrs = addrs.remove(&id).unwrap_or_default();
             addrs.sort_unstable();
-            Ok(DeviceInfo {
+            let device = DeviceInfo {
                 mac: mac_of(row.get_ref(1)?.as_blob()?)?,
                 label: row.get(2)?,
                 hostname: row.get(3)?,
@@ -138,8 +139,21 @@ impl Reader {
                 addrs,
                 first_seen: row.get::<_, Option<i64>>(6)?.map(WallTime),
                 last_seen: row.get::<_, Option<i64>>(7)?.map(WallTime),
-            })
-        })
+                merged: Vec::new(),
+            };
+            Ok((id, row.get(9)?, device))
+        };
+        let found: Vec<(i64, Option<i64>, DeviceInfo)> = self.all(sql, [], read)?;
+        let mut parts = BTreeMap::<i64, Vec<DeviceInfo>>::new();
+        let mut devices = Vec::new();
+        for (id, merged_into, device) in found {
+            match merged_into {
+                Some(head) => parts.entry(head).or_default().push(device),
+                None => devices.push((id, device)),
+            }
+        }
+        let whole = |(id, device): (i64, DeviceInfo)| device.with(parts.remove(&id).unwrap_or_default());
+        Ok(devices.into_iter().map(whole).collect())
     }
 
     /// The rows of a range that a filter picks, those with one key added up, ordered by key.
@@ -181,11 +195,14 @@ impl Reader {
              FROM interval i JOIN flow f ON f.interval = i.id WHERE {inner} \
              GROUP BY f.device, f.peer, f.port, f.protocol, f.kind, f.opened_by, f.name, f.evidence, \
              f.marks, f.application) s \
-             JOIN device d ON d.id = s.device JOIN peer p ON p.id = s.peer JOIN name n ON n.id = s.name \
+             JOIN device m ON m.id = s.device JOIN device d ON d.id = COALESCE(m.merged_into, m.id) \
+             JOIN peer p ON p.id = s.peer JOIN name n ON n.id = s.name \
              WHERE {outer}"
         );
         let mut flows = self.all(&sql, wanted.values, read_flow).context("read the rows")?;
         flows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        // Merged devices have rows of their own.
+        flows.dedup_by(|next, sum| next.key == sum.key && sum.add(next));
         Ok(flows)
     }
 
@@ -222,7 +239,8 @@ impl Reader {
     /// # Errors
     /// If the database cannot be read.
     pub fn aliases(&self) -> anyhow::Result<Vec<Alias>> {
-        let sql = "SELECT d.mac, n.text, a.text FROM alias JOIN device d ON d.id = alias.device \
+        let sql = "SELECT DISTINCT d.mac, n.text, a.text FROM alias JOIN device m ON m.id = alias.device \
+                   JOIN device d ON d.id = COALESCE(m.merged_into, m.id) \
                    JOIN name n ON n.id = alias.name JOIN name a ON a.id = alias.alias ORDER BY 1, 2, 3";
         let told: Vec<(Mac, String, String)> = self
             .all(sql, [], |row| Ok((mac_of(row.get_ref(0)?.as_blob()?)?, row.get(1)?, row.get(2)?)))
@@ -243,6 +261,15 @@ impl Reader {
             .query_row("SELECT MIN(as_of), MAX(as_of) FROM peer", [], |row| Ok((row.get(0)?, row.get(1)?)))
             .context("read the dates of the network tables")?;
         Ok(oldest.zip(newest))
+    }
+
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.db.prepare_cached(sql)?.query_row(params_from_iter(values), read)
     }
 
     pub(super) fn all<T>(
@@ -297,9 +324,14 @@ impl Conditions {
 
 pub(super) fn device_condition(device: &DeviceMatch) -> (&'static str, Vec<Value>) {
     match device {
-        DeviceMatch::Mac(mac) => ("d.mac = ?", vec![mac.0.to_vec().into()]),
+        DeviceMatch::Mac(mac) => {
+            let sql = "d.mac = ? OR d.id IN (SELECT merged_into FROM device WHERE mac = ?)";
+            (sql, vec![mac.0.to_vec().into(); 2])
+        }
         DeviceMatch::Called(text) => {
-            ("d.label = ? COLLATE NOCASE OR d.hostname = ? COLLATE NOCASE", vec![text.clone().into(); 2])
+            let sql = "d.label = ? COLLATE NOCASE OR d.hostname = ? COLLATE NOCASE OR d.id IN (SELECT merged_into \
+                       FROM device WHERE label = ? COLLATE NOCASE OR hostname = ? COLLATE NOCASE)";
+            (sql, vec![text.clone().into(); 4])
         }
     }
 }
@@ -340,7 +372,7 @@ fn read_counted(row: &Row<'_>) -> rusqlite::Result<Counted> {
     })
 }
 
-fn read_volume(row: &Row<'_>, first: usize) -> rusqlite::Result<Volume> {
+pub(super) fn read_volume(row: &Row<'_>, first: usize) -> rusqlite::Result<Volume> {
     let at = |column: usize| -> rusqlite::Result<u64> {
         Ok(row.get::<_, Option<i64>>(first + column)?.unwrap_or(0).cast_unsigned())
     };

@@ -15,9 +15,12 @@ pub(super) fn learn(db: &Connection, ids: &mut Ids, fact: &DeviceFact) -> rusqli
     let DeviceFact { device, hostname, hostname_source, vendor_class, parameter_list, addr } = fact;
     let id = ids.device(db, *device)?;
     if let Some(hostname) = hostname {
-        let known: Option<String> = db
-            .prepare_cached("SELECT hostname_source FROM device WHERE id = ?")?
-            .query_row([id], |row| row.get(0))?;
+        let (known, before): (Option<String>, Option<String>) = db
+            .prepare_cached("SELECT hostname_source, hostname FROM device WHERE id = ?")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if before.as_ref() != Some(hostname) {
+            remember_hostname(db, id, hostname, hostname_source.unwrap_or_default())?;
+        }
         if hostname_source.and_then(hostname_rank) >= known.as_deref().and_then(hostname_rank) {
             db.prepare_cached("UPDATE device SET hostname = ?, hostname_source = ? WHERE id = ?")?
                 .execute(params![hostname, hostname_source, id])?;
@@ -33,6 +36,21 @@ pub(super) fn learn(db: &Connection, ids: &mut Ids, fact: &DeviceFact) -> rusqli
         db.prepare_cached("INSERT OR IGNORE INTO device_addr (device, addr) VALUES (?, ?)")?
             .execute(params![id, AddrBytes::of(*addr).as_slice()])?;
     }
+    Ok(())
+}
+
+/// How many of its names are kept of one device: more than a repeater has behind it, and a bound to whoever makes up
+/// names. Further ones are still the device's name while they are the last.
+const MAX_HOSTNAMES: i64 = 32;
+
+fn remember_hostname(db: &Connection, id: i64, hostname: &str, source: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO device_hostname (device, hostname, source, times) SELECT ?1, ?2, ?3, 1 \
+         WHERE (SELECT COUNT(*) FROM device_hostname WHERE device = ?1) < ?4 \
+         OR EXISTS (SELECT 1 FROM device_hostname WHERE device = ?1 AND hostname = ?2 AND source = ?3) \
+         ON CONFLICT (device, hostname, source) DO UPDATE SET times = times + 1",
+    )?
+    .execute(params![id, hostname, source, MAX_HOSTNAMES])?;
     Ok(())
 }
 

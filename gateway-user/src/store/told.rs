@@ -22,7 +22,8 @@ impl Reader {
         wanted.each(&filter.peers, peer_condition);
         let sql = format!(
             "SELECT d.mac, p.asker_ipv4, p.addr, n.text, p.chain, p.ttl_secs, p.answered_at, p.vouches_until, o.boot_id \
-             FROM answer p JOIN origin o ON o.id = p.origin JOIN device d ON d.id = p.device JOIN name n ON n.id = p.name WHERE {} ORDER BY p.id",
+             FROM answer p JOIN origin o ON o.id = p.origin JOIN device m ON m.id = p.device \
+             JOIN device d ON d.id = COALESCE(m.merged_into, m.id) JOIN name n ON n.id = p.name WHERE {} ORDER BY p.id",
             wanted.sql()
         );
         let told = self.all(&sql, wanted.values, read).context("read what the DNS told")?;

@@ -218,6 +218,17 @@ impl Writer {
             .with_context(|| format!("label the device {mac}"))?;
         Ok(())
     }
+
+    /// One transaction: all of it, or nothing.
+    pub(super) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&tx)?;
+        tx.commit()?;
+        Ok(done)
+    }
 }
 
 /// `None` if the batch was there already, else how many late names missed.

@@ -105,6 +105,15 @@ impl MmdbFile {
         Ok(file)
     }
 
+    /// Walks through all of it: every network leads to a record, and every record can be read.
+    pub(super) fn verify(&self) -> anyhow::Result<()> {
+        let damaged = "what came is a damaged MMDB file";
+        for found in self.reader.networks(WithinOptions::default()).context(damaged)? {
+            found.and_then(|found| found.decode::<serde::de::IgnoredAny>()).context(damaged)?;
+        }
+        Ok(())
+    }
+
     /// Does it know autonomous systems?
     pub(super) fn gives_systems(&self) -> bool {
         self.number.is_some()

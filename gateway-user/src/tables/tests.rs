@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use writer::{Value, map, mmdb, text};
 
 #[cfg(any(feature = "tables-full", feature = "tables-small"))]
-mod embedded;
+mod check_list;
 mod updated;
 mod writer;
 
@@ -38,7 +38,7 @@ fn check(tables: &dyn Networks, addr: &str, asn: Option<u32>, organisation: Opti
 
 /// The tables with these files of the user's, and no updated ones.
 fn load(mmdb: &[PathBuf]) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
-    let Loaded { networks, warnings } = super::load(EMBEDDED, None, mmdb)?;
+    let Loaded { networks, warnings } = super::load(embedded::packed(TableKind::Networks), None, mmdb)?;
     assert!(warnings.is_empty(), "{warnings:?}");
     Ok(networks)
 }

@@ -8,6 +8,9 @@ use gateway_core::units::{Country, DomainName};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
+/// What rules have in common: owner, purpose, source, and whether they stand for a suffix.
+type RuleKind = (usize, Purpose, usize, bool);
+
 /// What the files come to.
 ///
 /// # Errors
@@ -29,8 +32,7 @@ pub fn parts(files: &[File]) -> anyhow::Result<OwnerParts> {
     let find =
         |at: &BTreeMap<&str, usize>, key: &str| at.get(key).copied().with_context(|| format!("find {key}"));
     // Names of one owner, purpose and source are one rule, however the files group them.
-    let mut rules: BTreeMap<(usize, Purpose, usize, bool), BTreeMap<Vec<String>, DomainName>> =
-        BTreeMap::new();
+    let mut rules: BTreeMap<RuleKind, BTreeMap<Vec<String>, DomainName>> = BTreeMap::new();
     let mut listed = Vec::with_capacity(owners.len());
     for (id, owner) in &owners {
         let at = find(&owner_at, id)?;

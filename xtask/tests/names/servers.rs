@@ -44,7 +44,10 @@ fn server_config(household: &Household) -> rustls::ServerConfig {
     let directory = household.run().directory();
     let certificate = CertificateDer::from_pem_file(directory.join("certificate.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(directory.join("key.pem")).unwrap();
-    let builder = rustls::ServerConfig::builder().with_no_client_auth();
+    // Named, because a build of the whole workspace has two of them.
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.unwrap().with_no_client_auth();
     let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = vec![QUIC_ALPN.to_vec()];
     config

@@ -57,7 +57,7 @@ struct JsonOwned<'a> {
 struct JsonSource<'a> {
     title: &'a str,
     place: &'a str,
-    read_on: &'a str,
+    as_of: &'a str,
 }
 
 #[derive(Serialize)]
@@ -220,7 +220,7 @@ fn owned_shape(owned: &Owned) -> JsonOwned<'_> {
         purpose: purpose.word(),
         rule,
         list: list.as_deref(),
-        source: JsonSource { title, place, read_on },
+        source: JsonSource { title, place, as_of: read_on },
     }
 }
 

@@ -179,8 +179,8 @@ fn the_four_columns_differ_and_are_all_there() {
         "owner       Maker (Beijing, CN)",
         "purpose     telemetry",
         "by the rule stats.maker.example",
-        "source      A page, https://page.example/ (read 2026-11-23)",
-        "registrant  not asked; --rdap asks the registry of maker.example, which then knows of your interest",
+        "source      A page, https://page.example/ (as of 2026-11-23)",
+        "registrant  unknown: the registry of maker.example was not asked",
         "AS64500 A Cloud, registered in CN (cloud)",
         "Other names of Maker that were contacted",
     ] {

@@ -62,8 +62,10 @@ fn head(out: &mut String, dossier: &Dossier, look: &Look<'_>) {
             }
             None => (None, "unknown".to_owned()),
         };
-        let as_of =
-            if dates.networks.is_empty() { String::new() } else { format!(" (table of {})", dates.networks) };
+        let as_of = match &*dates.networks {
+            "" => ": this program has no table of networks".to_owned(),
+            date => format!(" (table of {date})"),
+        };
         said("network", &format!("{}{as_of}", network.as_deref().unwrap_or("unknown")));
         said("country", &format!("{country}{as_of}"));
     }
@@ -81,9 +83,9 @@ fn owner_lines(facts: &NameFacts, dates: &Dates, said: &mut dyn FnMut(&str, &str
             } else {
                 format!(", {}", owned.source.place)
             };
-            said("source", &format!("{}{place} (read {})", owned.source.title, owned.source.read_on));
+            said("source", &format!("{}{place} (as of {})", owned.source.title, owned.source.read_on));
         }
-        None if dates.owners.is_empty() => said("owner", "unknown: this build has no table of owners"),
+        None if dates.owners.is_empty() => said("owner", "unknown: this program has no table of owners"),
         None => said("owner", &format!("unknown: no rule covers it (table of {})", dates.owners)),
     }
     if let Some(service) = &facts.hosted_under {
@@ -106,10 +108,7 @@ fn registered_lines(
         return;
     };
     let Some(Registered { domain, server, asked_at, registration }) = registered else {
-        said(
-            "registrant",
-            &format!("not asked; --rdap asks the registry of {domain}, which then knows of your interest"),
-        );
+        said("registrant", &format!("unknown: the registry of {domain} was not asked"));
         return;
     };
     if server.is_empty() {

@@ -1,7 +1,8 @@
 //! Which of the embedded and the updated tables is used, and what is said of one that is not.
 
 use super::*;
-use gateway_core::enrich::envelope::{self, TableDate, TableKind};
+use crate::tables::update::slot::Slot;
+use gateway_core::enrich::envelope::TableDate;
 use gateway_core::enrich::table::{Step, SystemEntry, TableParts};
 
 const SEPTEMBER: TableDate = TableDate(20_697);
@@ -35,90 +36,71 @@ fn pack(bytes: &[u8]) -> Vec<u8> {
     [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..], &len.to_le_bytes(), &block[..3], bytes].concat()
 }
 
+/// With this table embedded and these files in place, 8.8.8.8 is this organisation's in this country, and so much is
+/// said about files that are not used.
 #[track_caller]
-fn check_used(embedded: Option<&[u8]>, files: &Files, organisation: &str) -> Box<dyn Networks + Send + Sync> {
+fn check_used(
+    embedded: Option<&[u8]>,
+    files: &Files,
+    (organisation, country): (&str, &str),
+    said: &[&str],
+) -> Box<dyn Networks + Send + Sync> {
     let Loaded { networks, warnings } = super::super::load(embedded, Some(files.0.path()), &[]).unwrap();
-    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(warnings.len(), said.len(), "{warnings:?}");
+    for (warning, said) in warnings.iter().zip(said) {
+        assert!(warning.contains(said) && !warning.contains('\n'), "{warning}");
+    }
     let network = networks.network_of("8.8.8.8".parse().unwrap()).unwrap_or_default();
     assert_eq!(network.organisation.as_deref().unwrap_or_default(), organisation);
+    assert_eq!(network.country, Country::parse(country));
     networks
 }
 
-/// The embedded one stays, and one line says why.
-#[track_caller]
-fn check_refused(embedded: &[u8], files: &Files, expected: &str) {
-    let Loaded { networks, warnings } =
-        super::super::load(Some(embedded), Some(files.0.path()), &[]).unwrap();
-    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
-    assert!(warning.contains(expected) && !warning.contains('\n'), "{warning}");
-    let network = networks.network_of("8.8.8.8".parse().unwrap()).unwrap();
-    assert_eq!(network.organisation.as_deref(), Some("Embedded"));
-}
-
 #[test]
-fn a_newer_table_is_used() {
+fn a_newer_table_is_used_and_an_older_one_is_not() {
     let (files, embedded) = (Files::new(), table(SEPTEMBER, "Embedded"));
-    check_used(Some(&embedded), &files, "Embedded");
-    files.write(UPDATED_TABLE, &table(NEWER, "Updated"));
-    assert_eq!(check_used(Some(&embedded), &files, "Updated").as_of(), "2026-10-01");
-    // The same day: it was asked for.
-    files.write(UPDATED_TABLE, &table(SEPTEMBER, "Updated"));
-    check_used(Some(&embedded), &files, "Updated");
-}
-
-#[test]
-fn a_program_without_a_table_knows_nothing_until_it_has_one() {
-    let files = Files::new();
-    assert_eq!(check_used(None, &files, "").as_of(), "");
-    files.write(UPDATED_TABLE, &table(SEPTEMBER, "Updated"));
-    check_used(None, &files, "Updated");
-    let missing = files.0.path().join("missing");
-    assert!(super::super::load(None, Some(&missing), &[]).unwrap().warnings.is_empty());
-}
-
-#[test]
-fn a_bad_or_older_table_is_refused_in_one_line() {
-    let (files, embedded) = (Files::new(), table(NEWER, "Embedded"));
-    let good = table(NEWER, "Updated");
-    files.write(UPDATED_TABLE, &table(SEPTEMBER, "Updated"));
-    check_refused(&embedded, &files, "it is of 2026-09-01, the one in this program of 2026-10-01");
-    files.write(UPDATED_TABLE, &good[..good.len() - 1]);
-    check_refused(&embedded, &files, "cannot be unpacked");
-    let mut damaged = good.clone();
-    *damaged.last_mut().unwrap() ^= 1;
-    files.write(UPDATED_TABLE, &damaged);
-    check_refused(&embedded, &files, "checksum does not match");
-    files.write(UPDATED_TABLE, b"# Not a table\n");
-    check_refused(&embedded, &files, "not a table of Telltale's");
-    let owners = envelope::seal(TableKind::Owners, 1, NEWER, b"").unwrap();
-    files.write(UPDATED_TABLE, &pack(&owners));
-    check_refused(&embedded, &files, "a table of owners, where one of networks belongs");
-    let later = envelope::seal(TableKind::Networks, 99, NEWER, b"").unwrap();
-    files.write(UPDATED_TABLE, &pack(&later));
-    check_refused(&embedded, &files, "format 99");
-    std::fs::File::create(files.0.path().join(UPDATED_TABLE)).unwrap().set_len(17 << 20).unwrap();
-    check_refused(&embedded, &files, "17825792 bytes");
+    check_used(Some(&embedded), &files, ("Embedded", "SG"), &[]);
+    check_used(None, &files, ("", ""), &[]);
+    let path = files.write(Slot::Networks.file_name(), &table(NEWER, "Updated"));
+    assert_eq!(check_used(Some(&embedded), &files, ("Updated", "SG"), &[]).as_of(), "2026-10-01");
+    check_used(None, &files, ("Updated", "SG"), &[]);
+    let embedded = table(TableDate(NEWER.0 + 1), "Embedded");
+    let said = format!("{}: it is of 2026-10-01, which is older than 2026-10-02;", path.display());
+    check_used(Some(&embedded), &files, ("Embedded", "SG"), &[&said]);
 }
 
 #[test]
 fn updated_mmdb_files_are_used_where_they_are_newer() {
     let (files, embedded) = (Files::new(), table(SEPTEMBER, "Embedded"));
-    let asn = [("8.8.8.0/24", maxmind_asn(64496, "From a file"))];
-    files.write("networks-asn.mmdb", &mmdb("DBIP-ASN-Lite", OCTOBER, &asn));
-    let country = [("8.8.8.0/24", maxmind_country("DE"))];
-    files.write("networks-country.mmdb", &mmdb("DBIP-Country-Lite", OCTOBER, &country));
-    let networks = check_used(Some(&embedded), &files, "From a file");
+    let asn = mmdb("DBIP-ASN-Lite", OCTOBER, &[("8.8.8.0/24", maxmind_asn(64496, "From a file"))]);
+    let country = |seconds| mmdb("DBIP-Country-Lite", seconds, &[("8.8.8.0/24", maxmind_country("DE"))]);
+    files.write(Slot::NetworksAsn.file_name(), &asn);
+    let path = files.write(Slot::NetworksCountry.file_name(), &country(OCTOBER));
+    let networks = check_used(Some(&embedded), &files, ("From a file", "DE"), &[]);
     assert_eq!(networks.as_of(), "2026-10-01");
-    check(&*networks, "8.8.8.8", Some(64496), Some("From a file"), "DE");
     // What the files do not say of a system the table says.
     let network = networks.network_of("8.8.8.8".parse().unwrap()).unwrap();
     assert_eq!((network.registered, network.marks), (Country::parse("CN"), NetworkMarks::CLOUD));
-    files.write("networks-country.mmdb", &mmdb("DBIP-Country-Lite", OCTOBER - 86_400 * 90, &country));
-    check_refused(&embedded, &files, "networks-country.mmdb");
-    files.write("networks-country.mmdb", b"nothing");
-    check_refused(&embedded, &files, "networks-country.mmdb is not an MMDB file");
+    // A file that cannot be used leaves its question to the table.
+    let old = country(OCTOBER - 86_400 * 90);
+    let cut = country(OCTOBER);
+    for (bytes, why) in [
+        (&old[..], "is older than 2026-09-01; the table of 2026-09-01 answers in its place"),
+        (b"nothing", "is not an MMDB file"),
+        (&cut[..cut.len() / 2], "is not an MMDB file"),
+        (&table(NEWER, "Updated"), "is not an MMDB file"),
+    ] {
+        files.write(Slot::NetworksCountry.file_name(), bytes);
+        let said = format!("refuse the table of networks {}: ", path.display());
+        check_used(Some(&embedded), &files, ("From a file", "SG"), &[&said]);
+        check_used(Some(&embedded), &files, ("From a file", "SG"), &[why]);
+    }
+    // Systems where countries belong: what a file is about it says itself, whatever its name.
+    files.write(Slot::NetworksCountry.file_name(), &asn);
+    check_used(Some(&embedded), &files, ("From a file", "SG"), &[]);
     // A table that is newer than the files is asked instead of them.
-    files.write("networks-country.mmdb", &mmdb("DBIP-Country-Lite", OCTOBER, &country));
-    files.write(UPDATED_TABLE, &table(TableDate(NEWER.0 + 1), "Updated"));
-    check_used(Some(&embedded), &files, "Updated");
+    files.write(Slot::NetworksCountry.file_name(), &country(OCTOBER));
+    files.write(Slot::Networks.file_name(), &table(TableDate(NEWER.0 + 1), "Updated"));
+    let older = "which is older than 2026-10-02; the table of 2026-10-02 answers in its place";
+    check_used(Some(&embedded), &files, ("Updated", "SG"), &[older, older]);
 }

@@ -78,7 +78,7 @@ fn it_says_what_is_everywhere_and_what_is_rented() {
 
 #[test]
 fn it_does_not_know_what_is_nowhere() {
-    let table = embedded().unwrap().unwrap();
+    let table = embedded_networks().unwrap().unwrap();
     for addr in [
         "10.0.0.1",
         "127.0.0.1",
@@ -96,10 +96,10 @@ fn it_does_not_know_what_is_nowhere() {
 
 #[test]
 fn it_is_small_and_says_its_sources() {
-    let table = embedded().unwrap().unwrap();
+    let table = embedded_networks().unwrap().unwrap();
     let is_full = cfg!(feature = "tables-full");
     let (file, memory) = if is_full { (3 << 20, 17 << 19) } else { (3 << 18, 29 * (1 << 20) / 10) };
-    let packed = EMBEDDED.unwrap();
+    let packed = embedded::packed(TableKind::Networks).unwrap();
     assert!(packed.len() <= file, "{} bytes in the program", packed.len());
     assert!(table.memory_bytes() <= memory, "{} bytes in memory", table.memory_bytes());
     assert!(table.source().contains("IP Geolocation by DB-IP, https://db-ip.com"));
@@ -108,7 +108,7 @@ fn it_is_small_and_says_its_sources() {
 
 #[test]
 fn a_damaged_one_would_be_refused() {
-    let packed = EMBEDDED.unwrap();
+    let packed = embedded::packed(TableKind::Networks).unwrap();
     for len in (0..packed.len()).step_by(packed.len() / 12) {
         assert!(NetworkTable::unpack(&packed[..len]).is_err(), "the first {len} bytes");
     }
