@@ -66,11 +66,7 @@ pub fn load(embedded: Option<&[u8]>, updates: Option<&Path>, mmdb: &[PathBuf]) -
 }
 
 /// The updated MMDB files, but those that are bad, or older than the table that answers without them.
-fn updated_mmdb(
-    updates: &Path,
-    table: Option<&NetworkTable>,
-    warnings: &mut Vec<String>,
-) -> Vec<MmdbFile> {
+fn updated_mmdb(updates: &Path, table: Option<&NetworkTable>, warnings: &mut Vec<String>) -> Vec<MmdbFile> {
     let have = table.map(NetworkTable::date);
     let stays = have.map_or("no table answers in its place".to_owned(), |have| {
         format!("the table of {have} answers in its place")

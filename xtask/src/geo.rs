@@ -38,6 +38,10 @@ pub struct GeoArgs {
     /// IPtoASN's countries, as .mmdb or .mmdb.xz: where the operators are registered.
     #[arg(long, value_name = "FILE")]
     registered: PathBuf,
+    /// Another list to measure the registered countries against, IPv4 as lines of FIRST,LAST,CODE; for example
+    /// asn-country-ipv4.csv of the npm package @ip-location-db/asn-country (the registries' own statistics).
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
     /// Where the tables go.
     #[arg(long, value_name = "DIRECTORY", default_value = "gateway-user/data")]
     out: PathBuf,
@@ -68,7 +72,7 @@ enum Size {
 /// # Errors
 /// Whatever cannot be read, understood or written, by its name.
 pub fn run(args: &GeoArgs) -> anyhow::Result<()> {
-    let GeoArgs { asn, country, registered, out } = args;
+    let GeoArgs { asn, country, registered, against, out } = args;
     let systems = read::systems(&read::open(asn)?)?;
     ensure!(!systems.v4.is_empty(), "{} has no autonomous systems; give the ASN file", asn.display());
     let countries = read::countries(&read::open(country)?)?;
@@ -76,8 +80,23 @@ pub fn run(args: &GeoArgs) -> anyhow::Result<()> {
     let file = read::countries(&read::open(registered)?)?;
     ensure!(!file.v4.is_empty(), "{} has no countries; give IPtoASN's file", registered.display());
     let sources = Sources::new(systems, countries, &file)?;
+    if let Some(against) = against {
+        check_agreement(&sources, against)?;
+    }
     write(&sources, Size::Full, &out.join("networks-full.bin.zst"))?;
     write(&sources, Size::Small, &out.join("networks-small.bin.zst"))
+}
+
+/// So many of the systems that both lists know must be registered in the same country, in percent.
+const MIN_AGREEMENT: usize = 95;
+
+fn check_agreement(sources: &Sources, against: &Path) -> anyhow::Result<()> {
+    let other = read::countries_csv(against)?;
+    let (both, agree) = registered::agreement(&sources.systems, &sources.registered, &other);
+    let shown = against.display();
+    eprintln!("{shown}: of {both} systems that both know, {agree} are registered in the same country");
+    ensure!(agree * 100 >= both * MIN_AGREEMENT, "{shown} agrees on less than {MIN_AGREEMENT} %");
+    Ok(())
 }
 
 fn write(sources: &Sources, size: Size, out: &Path) -> anyhow::Result<()> {

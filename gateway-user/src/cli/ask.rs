@@ -260,8 +260,7 @@ pub fn answer<T>(
 /// # Errors
 /// If the program's own tables are damaged.
 pub fn name_tables(config: &Config, database: &Path) -> anyhow::Result<NameTables> {
-    let Loaded { tables, warnings, notes: _ } =
-        owners::load(&directory_of(database), &config.lists)?;
+    let Loaded { tables, warnings, notes: _ } = owners::load(&directory_of(database), &config.lists)?;
     warnings.iter().for_each(|warning| say(warning));
     Ok(tables)
 }

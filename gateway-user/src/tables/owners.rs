@@ -48,11 +48,9 @@ fn open_embedded<T: Default>(
 pub fn load(updates: &Path, lists: &[ListConfig]) -> anyhow::Result<Loaded> {
     let mut warnings = Vec::new();
     let (kind, updates) = (TableKind::Owners, Some(updates));
-    let owners =
-        choice::in_force(kind, embedded::packed(kind), updates, OwnerTable::open, &mut warnings)?;
+    let owners = choice::in_force(kind, embedded::packed(kind), updates, OwnerTable::open, &mut warnings)?;
     let kind = TableKind::Suffixes;
-    let suffixes =
-        choice::in_force(kind, embedded::packed(kind), updates, SuffixTable::open, &mut warnings)?;
+    let suffixes = choice::in_force(kind, embedded::packed(kind), updates, SuffixTable::open, &mut warnings)?;
     let (lists, notes) = lists::load(lists, &mut warnings);
     let tables = NameTables::new(owners.unwrap_or_default(), suffixes.unwrap_or_default(), lists);
     Ok(Loaded { tables, warnings, notes })

@@ -42,7 +42,9 @@ mod tests {
     #[test]
     fn both_tables_are_sound_and_within_their_bounds() {
         let small: &[u8] = include_bytes!("../../data/vendors-small.bin.zst");
-        for (bytes, (packed, memory)) in [(embedded::packed(TableKind::Vendors).unwrap(), FULL), (small, SMALL)] {
+        for (bytes, (packed, memory)) in
+            [(embedded::packed(TableKind::Vendors).unwrap(), FULL), (small, SMALL)]
+        {
             let table = VendorTable::open(bytes).unwrap();
             assert!(
                 bytes.len() <= packed && table.memory_bytes() <= memory,

@@ -43,21 +43,38 @@ const OVERRIDES: &[Override] = &[
 
 /// The country in which each system is registered, in the order of `systems`.
 pub fn by_system(systems: &Ranges<(u32, String)>, file: &Ranges<String>) -> Vec<Option<Country>> {
+    let known = |number| OVERRIDES.iter().find(|known| known.number == number);
+    let numbers = systems.values.iter().map(|(number, _)| *number);
+    let mut countries = agreed(systems, file);
+    for (number, country) in numbers.zip(&mut countries) {
+        if let Some(known) = known(number) {
+            *country = known.country;
+        }
+    }
+    countries
+}
+
+/// How far another list bears out where systems are registered: systems that both know, and that they agree on. The
+/// other list has it by address too; what was overridden is ours to defend and counts like the rest.
+pub fn agreement(
+    systems: &Ranges<(u32, String)>,
+    registered: &[Option<Country>],
+    other: &Ranges<String>,
+) -> (usize, usize) {
+    let others = agreed(systems, other);
+    let both = registered.iter().zip(&others).filter_map(|(ours, theirs)| ours.zip(*theirs));
+    let agree = both.clone().filter(|(ours, theirs)| ours == theirs).count();
+    (both.count(), agree)
+}
+
+/// The country in which nearly all addresses of each system are by this file.
+fn agreed(systems: &Ranges<(u32, String)>, file: &Ranges<String>) -> Vec<Option<Country>> {
     let codes: Vec<Option<Country>> = file.values.iter().map(|code| known_country(code)).collect();
     let mut v4 = vec![Share::default(); systems.values.len()];
     let mut v6 = v4.clone();
     add_up(&mut v4, &systems.v4, &file.v4, &codes);
     add_up(&mut v6, &systems.v6, &file.v6, &codes);
-    systems
-        .values
-        .iter()
-        .zip(v4.iter().zip(&v6))
-        .map(|((number, _), (v4, v6))| match OVERRIDES.iter().find(|o| o.number == *number) {
-            Some(known) => known.country,
-            None if v4.total > 0 => v4.agreed(),
-            None => v6.agreed(),
-        })
-        .collect()
+    v4.iter().zip(&v6).map(|(v4, v6)| if v4.total > 0 { v4.agreed() } else { v6.agreed() }).collect()
 }
 
 /// The addresses of one system.
@@ -131,6 +148,16 @@ mod tests {
         // 95 of 100, and the IPv6 half is not asked; 94 of 100; unknown; by IPv6 alone; known better.
         let expected = [country("CN"), None, None, country("CN"), country("RU")];
         assert_eq!(by_system(&systems, &file), expected);
+    }
+
+    #[test]
+    fn agreement_is_counted_where_both_know() {
+        let names = [64496, 64497, 64498].map(|number| (number, String::new()));
+        let systems = ranges(names.to_vec(), &[(0, 99, 0), (100, 199, 1), (200, 299, 2)], &[]);
+        let codes = ["CN", "RS"].map(str::to_owned);
+        let other = ranges(codes.to_vec(), &[(0, 99, 0), (100, 199, 1)], &[]);
+        let ours = ["CN", "DE", "DE"].map(Country::parse);
+        assert_eq!(agreement(&systems, &ours, &other), (2, 1));
     }
 
     #[test]

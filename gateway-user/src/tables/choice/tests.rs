@@ -72,7 +72,10 @@ impl Case {
         let begin = format!("refuse the table of {} {}: ", self.kind, self.path().display());
         let end = format!("or replace it with `telltale update --table {}`)", word(self.kind));
         assert!(warning.starts_with(&begin) && warning.ends_with(&end), "{warning}");
-        assert!(warning.contains(expected) && warning.contains("; the one in this program, of "), "{warning}");
+        assert!(
+            warning.contains(expected) && warning.contains("; the one in this program, of "),
+            "{warning}"
+        );
         assert!(!warning.contains('\n'), "{warning}");
         assert_eq!(days, 0, "{warning}");
     }

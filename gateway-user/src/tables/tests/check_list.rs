@@ -41,6 +41,28 @@ const CHECK_LIST: [(&str, u32, &str, &str); 33] = [
     ("119.8.160.1", 136_907, "SG", ""),
 ];
 
+/// Where the data errs or other sources differ: the address, what is said elsewhere, and why the table is as it is.
+const DIFFERS: [(&str, &str, &str); 6] = [
+    ("1.1.1.1", "no country at all (MaxMind)", "it is anycast: the mark says that its country is doubtful"),
+    ("2606:4700::1111", "US (MaxMind, the registries)", "it is anycast: the mark says the same"),
+    ("77.88.8.8", "AS208398 of Serbia (IPtoASN)", "Yandex's routes are put down to another; overridden"),
+    ("119.8.160.1", "registered in HK (IPtoASN)", "sources contradict each other: said to be unknown"),
+    ("2400:3200::1", "AS45102 (IPtoASN)", "another system of the same company, Alibaba"),
+    ("223.5.5.5", "AS45102 (IPtoASN)", "another system of the same company, Alibaba"),
+];
+
+#[test]
+fn what_differs_is_in_the_check_list_and_doubts_are_shown() {
+    let table = load(&[]).unwrap();
+    for (addr, elsewhere, why) in DIFFERS {
+        assert!(CHECK_LIST.iter().any(|(known, ..)| *known == addr), "{addr}: {elsewhere}, {why}");
+        let network = table.network_of(addr.parse().unwrap()).unwrap();
+        let is_anycast = why.starts_with("it is anycast");
+        assert_eq!(network.marks.country_is_doubtful(), is_anycast, "{addr}: {why}");
+        assert_eq!(network.registered.is_none(), why.ends_with("unknown"), "{addr}: {why}");
+    }
+}
+
 #[test]
 fn it_knows_the_check_list() {
     let table = load(&[]).unwrap();
@@ -104,6 +126,19 @@ fn it_is_small_and_says_its_sources() {
     assert!(table.memory_bytes() <= memory, "{} bytes in memory", table.memory_bytes());
     assert!(table.source().contains("IP Geolocation by DB-IP, https://db-ip.com"));
     assert!(table.source().contains("IPtoASN"));
+}
+
+#[test]
+fn both_files_have_the_format_of_this_program() {
+    let files: [&[u8]; 2] = [
+        include_bytes!("../../../data/networks-full.bin.zst"),
+        include_bytes!("../../../data/networks-small.bin.zst"),
+    ];
+    for file in files {
+        let version = gateway_core::enrich::envelope::open(file, TableKind::Networks).unwrap().version;
+        let known = gateway_core::enrich::table::FORMAT_VERSION;
+        assert_eq!(version, known, "data/networks-*.bin.zst are stale; `cargo xtask geo` makes them anew");
+    }
 }
 
 #[test]
