@@ -3,6 +3,8 @@
 //! Times arrive resolved: the shell knows the clock and the time zone, this module knows neither. Nothing here
 //! knows SQL.
 
+pub mod buckets;
+
 use crate::application::Application;
 use crate::row::{Evidence, Network, RowKey};
 use crate::units::{Country, DomainName, Mac, Volume, WallTime};

@@ -24,6 +24,10 @@ pub const MAX_STREAMS: usize = 192;
 pub const MAX_LOOSE_PER_DEVICE: usize = 32;
 /// How many in all: some 1 MiB at worst.
 pub const MAX_LOOSE: usize = 64;
+/// How many malformed beginnings of one device are kept, to hold what comes again against them.
+pub const MAX_MALFORMED_PER_DEVICE: usize = 8;
+/// How many in all: some 0.5 MiB at worst.
+pub const MAX_MALFORMED: usize = 32;
 /// How many beginnings of one device are kept after they were read, to hold what comes again against them.
 pub const MAX_READ_PER_DEVICE: usize = 64;
 /// How many in all: some 2 MiB at worst.
@@ -61,6 +65,8 @@ pub struct HellosBook {
     begun: Aged<FlowKey, Stream>,
     /// Those of which none does.
     loose: Aged<FlowKey, Stream>,
+    /// Those that no honest sender wrote, which were counted as errors.
+    malformed: Aged<FlowKey, Stream>,
     read: Aged<FlowKey, Read>,
     /// Hellos in pieces given up: for want of room, or because the rest did not come in time.
     pub unfinished: u64,
@@ -78,6 +84,7 @@ impl Default for HellosBook {
         Self {
             begun: Aged::new(aged(MAX_STREAMS_PER_DEVICE, MAX_STREAMS)),
             loose: Aged::new(aged(MAX_LOOSE_PER_DEVICE, MAX_LOOSE)),
+            malformed: Aged::new(aged(MAX_MALFORMED_PER_DEVICE, MAX_MALFORMED)),
             read: Aged::new(aged(MAX_READ_PER_DEVICE, MAX_READ)),
             unfinished: 0,
             unlike: 0,
@@ -102,17 +109,21 @@ impl HellosBook {
     ) -> Result<Option<Said>, Stop> {
         let (seq, payload) = match self.compare_with_read(&flow, at, seq, payload) {
             Compared::New(seq, payload) => (seq, payload),
+            Compared::Before(read) => {
+                self.unread(flow, read);
+                (seq, payload)
+            }
             Compared::Known => return Ok(None),
             Compared::Contradicts(said) => return Ok(Some(said)),
         };
-        let (mut stream, is_begun) = self.stream_of(&flow, at);
+        let (mut stream, was) = self.stream_of(&flow, at);
         match stream.add(seq, at, payload) {
             Added::Kept => {}
             // Nothing new: what can be read of it was read.
             added @ (Added::Known | Added::NoRoom) => {
                 let dropped = u64::from(added == Added::NoRoom);
                 self.segments_dropped = self.segments_dropped.saturating_add(dropped);
-                self.put_back(flow, stream, is_begun);
+                self.put_back(flow, stream, was);
                 return Ok(None);
             }
             Added::Contradicts => return Ok(self.contradicted(flow, seq, at, &stream)),
@@ -125,23 +136,38 @@ impl HellosBook {
                 Ok(None)
             }
             Found::Part(said) => {
-                let is_named = said.name.is_some();
-                if is_named {
+                // What was named before and is not now must not stay named.
+                let tells = said.name.is_some() || stream.named.is_some();
+                if tells {
                     stream.named = Some((said.at, said.application));
                 }
                 self.unfinished = self.unfinished.saturating_add(self.begun.insert(flow, stream));
-                Ok(is_named.then_some(said))
+                Ok(tells.then_some(said))
+            }
+            // It may be the inside of another that is not here yet.
+            Found::Whole { said, seq, .. } if stream.reaches_before(seq) => {
+                stream.named = Some((said.at, said.application));
+                self.unfinished = self.unfinished.saturating_add(self.begun.insert(flow, stream));
+                Ok(Some(said))
             }
             Found::Whole { said, seq, bytes } => {
                 let (at, application) = (said.at, said.application);
                 self.read.insert(flow, Read { seq, bytes, at, application, is_contradictory: false });
                 Ok(Some(said))
             }
-            // What was named by its first part must not stay named.
-            Found::Malformed => stream
-                .named
-                .map(|(at, application)| Some(Said::nobody(application, at)))
-                .ok_or(Stop::from(WireError::Malformed { field: "opening", found: 0 })),
+            Found::Malformed => self.malformed(flow, stream, was),
+        }
+    }
+
+    /// Keeps what no honest sender wrote: another copy of a place in it may come that can be read, and must not be
+    /// believed then. It is an error once, and takes back what its first part was named by.
+    fn malformed(&mut self, flow: FlowKey, stream: Stream, was: Kept) -> Result<Option<Said>, Stop> {
+        let named = stream.named;
+        self.malformed.insert(flow, stream);
+        match named {
+            Some((at, application)) => Ok(Some(Said::nobody(application, at))),
+            None if was == Kept::Malformed => Ok(None),
+            None => Err(Stop::from(WireError::Malformed { field: "opening", found: 0 })),
         }
     }
 
@@ -153,6 +179,7 @@ impl HellosBook {
         self.unfinished = self.unfinished.saturating_add(given_up);
         let given_up = self.loose.remove_where(|stream| is_over(stream.began_at()));
         self.unlike = self.unlike.saturating_add(given_up);
+        self.malformed.remove_where(|stream| is_over(stream.began_at()));
         self.read.remove_where(|read| is_over(Some(read.at)));
     }
 
@@ -180,7 +207,11 @@ impl HellosBook {
             return Compared::Contradicts(Said::nobody(read.application, read.at));
         }
         // What goes beyond is new.
-        let Some(behind) = distance(read.seq, seq) else { return Compared::New(seq, payload) };
+        let Some(behind) = distance(read.seq, seq) else {
+            let is_before = distance(seq, read.seq).is_some();
+            let read = is_before.then(|| self.read.remove(flow)).flatten();
+            return read.map_or(Compared::New(seq, payload), Compared::Before);
+        };
         let known = read.bytes.len().saturating_sub(behind);
         match payload.get(known..) {
             Some(rest) if !rest.is_empty() => {
@@ -188,6 +219,16 @@ impl HellosBook {
             }
             _ => Compared::Known,
         }
+    }
+
+    /// Takes what was read for a piece like others: something comes before it, so it may be the inside of another
+    /// beginning that it overtook.
+    fn unread(&mut self, flow: FlowKey, read: Read) {
+        let (mut stream, _) = self.stream_of(&flow, read.at);
+        if stream.add(read.seq, read.at, &read.bytes) == Added::Kept {
+            stream.named = Some((read.at, read.application));
+        }
+        self.unfinished = self.unfinished.saturating_add(self.begun.insert(flow, stream));
     }
 
     /// Was a TLS hello read in this conversation not far before this place?
@@ -207,37 +248,51 @@ impl HellosBook {
     }
 
     /// Keeps pieces where they were kept before.
-    fn put_back(&mut self, flow: FlowKey, stream: Stream, is_begun: bool) {
+    fn put_back(&mut self, flow: FlowKey, stream: Stream, was: Kept) {
         if stream.began_at().is_none() {
             return;
         }
-        let (kept, lost) = if is_begun {
-            (&mut self.begun, &mut self.unfinished)
-        } else {
-            (&mut self.loose, &mut self.unlike)
-        };
-        *lost = lost.saturating_add(kept.insert(flow, stream));
+        match was {
+            Kept::Begun => self.unfinished = self.unfinished.saturating_add(self.begun.insert(flow, stream)),
+            Kept::Loose => self.unlike = self.unlike.saturating_add(self.loose.insert(flow, stream)),
+            Kept::Malformed => _ = self.malformed.insert(flow, stream),
+        }
     }
 
-    /// The pieces of this conversation that may still belong together, and whether one of them looks like a
-    /// beginning.
-    fn stream_of(&mut self, flow: &FlowKey, at: BootTime) -> (Stream, bool) {
-        let (begun, loose) = (self.begun.remove(flow), self.loose.remove(flow));
-        let is_begun = begun.is_some();
-        let Some(mut stream) = begun.or(loose) else { return (Stream::default(), false) };
+    /// The pieces of this conversation that may still belong together, and where they were kept.
+    fn stream_of(&mut self, flow: &FlowKey, at: BootTime) -> (Stream, Kept) {
+        let begun = self.begun.remove(flow).map(|stream| (stream, Kept::Begun));
+        let loose = self.loose.remove(flow).map(|stream| (stream, Kept::Loose));
+        let malformed = self.malformed.remove(flow).map(|stream| (stream, Kept::Malformed));
+        let Some((mut stream, was)) = begun.or(loose).or(malformed) else {
+            return (Stream::default(), Kept::Loose);
+        };
         if !stream.keep_recent(at, STREAM_LASTS_SECS.saturating_mul(SECOND)) {
-            let count = if is_begun { &mut self.unfinished } else { &mut self.unlike };
-            *count = count.saturating_add(1);
-            return (Stream::default(), false);
+            match was {
+                Kept::Begun => self.unfinished = self.unfinished.saturating_add(1),
+                Kept::Loose => self.unlike = self.unlike.saturating_add(1),
+                Kept::Malformed => {}
+            }
+            return (Stream::default(), Kept::Loose);
         }
-        (stream, is_begun)
+        (stream, was)
     }
+}
+
+/// Where pieces of a conversation are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kept {
+    Begun,
+    Loose,
+    Malformed,
 }
 
 /// A piece held against what was read before.
 enum Compared<'a> {
     /// It is new, or the rest of it is.
     New(u32, &'a [u8]),
+    /// It is new, and stands before what was taken for the beginning.
+    Before(Read),
     /// It was there, or is not to be believed.
     Known,
     /// Two copies of one place differ; this takes back what was said.

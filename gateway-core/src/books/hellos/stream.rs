@@ -159,6 +159,11 @@ impl Stream {
         found.unwrap_or(Found::Nothing)
     }
 
+    /// Is there a piece before this place, and not too far for one beginning?
+    pub(super) fn reaches_before(&self, seq: u32) -> bool {
+        self.pieces.iter().any(|piece| distance(piece.seq, seq).is_some_and(|ahead| ahead > 0))
+    }
+
     /// When the first piece of the beginning at this place came. It stays the same when more of it comes.
     fn first_at(&self, seq: u32) -> BootTime {
         let of_it = self.pieces.iter().filter(|piece| distance(seq, piece.seq).is_some());

@@ -435,6 +435,39 @@ proptest! {
 }
 
 #[test]
+fn a_copy_that_cannot_be_read_is_remembered_and_a_readable_one_is_held_against_it() {
+    let whole = post_quantum("one.example");
+    // The length of the session identifier (RFC 8446 §4.1.2): 32 at most.
+    let mut damaged = whole.clone();
+    damaged[43] = 200;
+    let mut book = Book::default();
+    assert_eq!(book.learn_segment(flow(1), BootTime(1), 5, &damaged), Err(Stop::Malformed));
+    assert_eq!(book.learn_segment(flow(1), BootTime(2), 5, &damaged), Ok(()), "it is an error once");
+    assert_eq!(book.learn_segment(flow(1), BootTime(3), 5, &whole), Ok(()));
+    assert_eq!((name_of(&book), book.contradictory), (None, 1));
+    // Ports are used again: another conversation may name itself.
+    assert_eq!(book.learn_segment(flow(1), BootTime(4), 1 << 30, &whole), Ok(()));
+    assert_eq!(name_of(&book), Some("one.example"));
+}
+
+#[test]
+fn what_was_taken_for_a_beginning_is_read_anew_when_something_comes_before_it() {
+    let post = b"POST /notes HTTP/1.1\r\nHost: notes.example\r\n\r\n".as_slice();
+    let body = b"GET / HTTP/1.1\r\nHost: inside.example\r\n\r\n".as_slice();
+    let behind = 70 + u32::try_from(post.len()).expect("short");
+    let mut book = Book::default();
+    assert_eq!(book.learn_segment(flow(1), BootTime(1), behind, body), Ok(()));
+    assert_eq!(name_of(&book), Some("inside.example"), "nothing else is known yet");
+    let (early, late) = post.split_at(30);
+    let late_seq = 70 + 30;
+    assert_eq!(book.learn_segment(flow(1), BootTime(2), 70, early), Ok(()));
+    assert_eq!(name_of(&book), Some("inside.example"));
+    assert_eq!(book.learn_segment(flow(1), BootTime(3), late_seq, late), Ok(()));
+    let said = book.get(&flow(1)).expect("named");
+    assert_eq!((name_of(&book), said.has_others), (Some("notes.example"), false));
+}
+
+#[test]
 fn what_follows_a_hello_is_not_kept_as_the_piece_of_one() {
     let (mut book, whole) = (Book::default(), openssl());
     assert_eq!(book.learn_segment(flow(1), BootTime(1), 5, &whole), Ok(()));
