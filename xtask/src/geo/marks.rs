@@ -110,8 +110,11 @@ pub fn of_system(number: u32, organisation: &str) -> anyhow::Result<NetworkMarks
     Ok(*marks)
 }
 
+/// First and last of each, ascending.
+type Spans<K> = Vec<(K, K)>;
+
 /// First and last address of the anycast prefixes, IPv4 and the upper halves of IPv6.
-pub fn anycast() -> anyhow::Result<(Vec<(u32, u32)>, Vec<(u64, u64)>)> {
+pub fn anycast() -> anyhow::Result<(Spans<u32>, Spans<u64>)> {
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for (prefix, _) in ANYCAST_PREFIXES {
         match prefix.parse()? {
