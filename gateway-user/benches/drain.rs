@@ -6,6 +6,7 @@
 use gateway_common::{FlowKey, KernelStat, StatBlock};
 use gateway_core::{
     drained::{Drained, DrainedFlow},
+    enrich::envelope::TableKind,
     pipeline::{Pipeline, PipelineConfig},
     row::{EpochId, Interval},
     units::{BootTime, WallTime},
@@ -22,7 +23,9 @@ const SECOND: u64 = 1_000_000_000;
 fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let mut writer = Writer::open(&directory.path().join("bench.db")).expect("open the database");
-    let networks = tables::load(&[]).expect("the embedded table");
+    let networks = tables::load(tables::embedded::packed(TableKind::Networks), None, &[])
+        .expect("the embedded table")
+        .networks;
     let mut pipeline = Pipeline::new(PipelineConfig::default());
     println!(
         "{:>6} {:>10} {:>8} {:>14} {:>12} {:>12}",

@@ -6,10 +6,20 @@ use super::envelope::TableError;
 
 /// Reads forward; can run out, cannot run past.
 pub(crate) struct Cursor<'a> {
-    pub(crate) rest: &'a [u8],
+    rest: &'a [u8],
+    len: usize,
 }
 
 impl<'a> Cursor<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, len: bytes.len() }
+    }
+
+    /// How much has been read.
+    pub(crate) fn position(&self) -> usize {
+        self.len - self.rest.len()
+    }
+
     pub(crate) fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], TableError> {
         let (head, rest) = self.rest.split_first_chunk().ok_or(TableError::Truncated { field })?;
         self.rest = rest;

@@ -272,27 +272,51 @@ fn checksum(header: Header, body: &[u8]) -> u32 {
 
 /// CRC-32 as in IEEE 802.3: reflected, polynomial 0x04C11DB7. Begin with all ones and complement the end.
 fn crc32(crc: u32, bytes: &[u8]) -> u32 {
-    const REFLECTED: u32 = 0xEDB8_8320;
-    const OF_BYTE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let mut crc = byte as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                crc = if crc & 1 == 1 { (crc >> 1) ^ REFLECTED } else { crc >> 1 };
-                bit += 1;
-            }
-            table[byte] = crc;
-            byte += 1;
-        }
-        table
-    };
-    bytes.iter().fold(crc, |crc, &byte| {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let crc = chunks.iter().fold(crc, |crc, &[a, b, c, d, e, f, g, h]| {
+        let [p, q, r, s] = crc.to_le_bytes();
+        CRC_OF[7][usize::from(a ^ p)]
+            ^ CRC_OF[6][usize::from(b ^ q)]
+            ^ CRC_OF[5][usize::from(c ^ r)]
+            ^ CRC_OF[4][usize::from(d ^ s)]
+            ^ CRC_OF[3][usize::from(e)]
+            ^ CRC_OF[2][usize::from(f)]
+            ^ CRC_OF[1][usize::from(g)]
+            ^ CRC_OF[0][usize::from(h)]
+    });
+    rest.iter().fold(crc, |crc, &byte| {
         let [low, ..] = crc.to_le_bytes();
-        (crc >> 8) ^ OF_BYTE.get(usize::from(low ^ byte)).copied().unwrap_or_default()
+        (crc >> 8) ^ CRC_OF[0][usize::from(low ^ byte)]
     })
 }
+
+/// What a byte does to the checksum when `n` zero bytes follow it, by `n`: eight bytes are taken at a time.
+static CRC_OF: [[u32; 256]; 8] = {
+    const REFLECTED: u32 = 0xEDB8_8320;
+    let mut tables = [[0; 256]; 8];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ REFLECTED } else { crc >> 1 };
+            bit += 1;
+        }
+        tables[0][byte] = crc;
+        byte += 1;
+    }
+    let mut zeros = 1;
+    while zeros < 8 {
+        let mut byte = 0;
+        while byte < 256 {
+            let before = tables[zeros - 1][byte];
+            tables[zeros][byte] = (before >> 8) ^ tables[0][(before & 0xff) as usize];
+            byte += 1;
+        }
+        zeros += 1;
+    }
+    tables
+};
 
 #[cfg(test)]
 mod tests {

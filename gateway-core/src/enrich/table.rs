@@ -6,23 +6,31 @@
 
 mod format;
 mod ranges;
+mod systems;
 
 pub use format::FORMAT_VERSION;
-pub use ranges::{RangeKey, RangeMap};
+pub use ranges::RangeKey;
 
 use super::Networks;
 use super::envelope::{TableDate, TableError};
 use crate::row::{Network, NetworkMarks};
 use crate::units::Country;
+use core::fmt;
 use core::net::{IpAddr, Ipv6Addr};
+use ranges::Ranges;
+use systems::Systems;
 
-/// An autonomous system: its number and who runs it, as the source spells it.
+/// An autonomous system, as a table is told of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct AsEntry {
+pub struct SystemEntry {
     /// Autonomous system number (RFC 6793).
     pub number: u32,
-    /// The organisation; empty where the source names none.
+    /// Who runs it, as the source spells it; empty where the source names none.
     pub organisation: String,
+    /// The country in which it is registered.
+    pub registered: Option<Country>,
+    /// What must be said of all its addresses.
+    pub marks: NetworkMarks,
 }
 
 /// A bound: from `start` to the next bound, the value is this index into a list, or unknown.
@@ -43,9 +51,9 @@ pub struct TableParts {
     pub source: String,
     /// The date or dates of the data, for print.
     pub as_of: String,
-    /// Every system that a step points to.
-    pub systems: Vec<AsEntry>,
-    /// Every country that a step points to: at most 255 (ISO 3166-1 has 249).
+    /// Every system that a step points to, ascending by number.
+    pub systems: Vec<SystemEntry>,
+    /// Every country that a step points to or a system is registered in: at most 255 (ISO 3166-1 has 249).
     pub countries: Vec<Country>,
     /// Systems by IPv4 address.
     pub systems_v4: Vec<Step<u32>>,
@@ -55,6 +63,10 @@ pub struct TableParts {
     pub countries_v4: Vec<Step<u32>>,
     /// Countries by the upper half of the IPv6 address.
     pub countries_v6: Vec<Step<u64>>,
+    /// First and last address of what is announced in many places, whatever the rest of its system is; ascending.
+    pub anycast_v4: Vec<(u32, u32)>,
+    /// The same by the upper half of the IPv6 address.
+    pub anycast_v6: Vec<(u64, u64)>,
 }
 
 /// A table ready to be asked.
@@ -63,51 +75,86 @@ pub struct NetworkTable {
     date: TableDate,
     source: String,
     as_of: String,
-    systems: Vec<AsEntry>,
     countries: Vec<Country>,
-    systems_v4: RangeMap<u32, u32>,
-    systems_v6: RangeMap<u64, u32>,
-    countries_v4: RangeMap<u32, u8>,
-    countries_v6: RangeMap<u64, u8>,
+    systems: Systems,
+    anycast_v4: Vec<(u32, u32)>,
+    anycast_v6: Vec<(u64, u64)>,
+    systems_v4: Ranges<u32>,
+    systems_v6: Ranges<u64>,
+    countries_v4: Ranges<u32>,
+    countries_v6: Ranges<u64>,
+    /// Most of the table: the others point into it.
+    body: Vec<u8>,
+}
+
+/// An autonomous system of a table.
+#[derive(Clone, Copy)]
+pub struct System<'a> {
+    table: &'a NetworkTable,
+    position: usize,
+    number: u32,
 }
 
 /// What a table knows of one address, without copying it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Found<'a> {
     /// Who announces the address.
-    pub system: Option<&'a AsEntry>,
+    pub system: Option<System<'a>>,
     /// The country the address is in.
     pub country: Option<Country>,
+    /// Is this address announced in many places, whatever the rest of its system is?
+    pub is_anycast: bool,
+}
+
+impl Found<'_> {
+    /// What must be said of the address, be it of the whole system or of this address.
+    #[must_use]
+    pub fn marks(&self) -> NetworkMarks {
+        let of_addr = if self.is_anycast { NetworkMarks::ANYCAST } else { NetworkMarks::NONE };
+        self.system.map_or(of_addr, |system| system.marks().with(of_addr))
+    }
+}
+
+impl<'a> System<'a> {
+    /// Autonomous system number (RFC 6793).
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.number
+    }
+
+    /// Who runs it, as the source spells it; `None` where the source names none.
+    #[must_use]
+    pub fn organisation(self) -> Option<&'a str> {
+        self.table.systems.organisation(&self.table.body, self.position)
+    }
+
+    /// The country in which it is registered.
+    #[must_use]
+    pub fn registered(self) -> Option<Country> {
+        let place = self.table.systems.registered(&self.table.body, self.position)?;
+        self.table.countries.get(place).copied()
+    }
+
+    /// What must be said of all its addresses.
+    #[must_use]
+    pub fn marks(self) -> NetworkMarks {
+        self.table.systems.marks(&self.table.body, self.position)
+    }
+}
+
+impl fmt::Debug for System<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AS{}", self.number)
+    }
 }
 
 impl NetworkTable {
     /// A table from its parts. Neighbouring ranges of one value become one.
     ///
     /// # Errors
-    /// [`TableError::Malformed`] where steps do not ascend or point past their list.
-    pub fn new(parts: TableParts) -> Result<Self, TableError> {
-        let TableParts {
-            date,
-            source,
-            as_of,
-            systems,
-            countries,
-            systems_v4,
-            systems_v6,
-            countries_v4,
-            countries_v6,
-        } = parts;
-        Ok(Self {
-            systems_v4: ranges_of(&systems_v4, systems.len(), "systems_v4")?,
-            systems_v6: ranges_of(&systems_v6, systems.len(), "systems_v6")?,
-            countries_v4: ranges_of(&countries_v4, countries.len(), "countries_v4")?,
-            countries_v6: ranges_of(&countries_v6, countries.len(), "countries_v6")?,
-            date,
-            source,
-            as_of,
-            systems,
-            countries,
-        })
+    /// [`TableError::Malformed`] where something does not ascend, or points past its list.
+    pub fn new(parts: &TableParts) -> Result<Self, TableError> {
+        format::decode_body(parts.date, format::encode_body(parts)?)
     }
 
     /// The day its data is of.
@@ -137,13 +184,18 @@ impl NetworkTable {
     /// Roughly how many bytes of memory it takes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let names: usize =
-            self.systems.iter().map(|s| s.organisation.capacity() + size_of::<AsEntry>()).sum();
-        names
+        self.body.capacity()
+            + self.systems.memory_bytes()
             + self.systems_v4.memory_bytes()
             + self.systems_v6.memory_bytes()
             + self.countries_v4.memory_bytes()
             + self.countries_v6.memory_bytes()
+    }
+
+    /// The system of a number.
+    #[must_use]
+    pub fn system(&self, number: u32) -> Option<System<'_>> {
+        Some(System { table: self, position: self.systems.position_of(number)?, number })
     }
 
     /// What is known of an address.
@@ -152,32 +204,49 @@ impl NetworkTable {
     /// (RFC 6052 §2.1), is looked up as IPv4.
     #[must_use]
     pub fn find(&self, addr: IpAddr) -> Found<'_> {
-        let (system, country) = match reduced(addr) {
-            Key::V4(key) => (self.systems_v4.get(key), self.countries_v4.get(key)),
-            Key::V6(key) => (self.systems_v6.get(key), self.countries_v6.get(key)),
+        let body = &self.body;
+        let (system, country, is_anycast) = match reduced(addr) {
+            Key::V4(key) => (
+                self.systems_v4.get(body, key),
+                self.countries_v4.get(body, key),
+                is_in(&self.anycast_v4, key),
+            ),
+            Key::V6(key) => (
+                self.systems_v6.get(body, key),
+                self.countries_v6.get(body, key),
+                is_in(&self.anycast_v6, key),
+            ),
         };
-        Found {
-            system: system.and_then(|v| self.systems.get(index(v))),
-            country: country.and_then(|v| self.countries.get(index(v.into())).copied()),
-        }
+        let system = system.and_then(|place| usize::try_from(place).ok()).and_then(|position| {
+            Some(System { table: self, position, number: self.systems.number(position)? })
+        });
+        let country = country.and_then(|place| usize::try_from(place).ok());
+        Found { system, country: country.and_then(|place| self.countries.get(place).copied()), is_anycast }
     }
 }
 
 impl Networks for NetworkTable {
     fn network_of(&self, addr: IpAddr) -> Option<Network> {
-        let Found { system, country } = self.find(addr);
-        (system.is_some() || country.is_some()).then(|| Network {
-            asn: system.map(|s| s.number),
-            organisation: system.filter(|s| !s.organisation.is_empty()).map(|s| s.organisation.clone()),
+        let found = self.find(addr);
+        let Found { system, country, is_anycast: _ } = found;
+        let network = Network {
+            asn: system.map(System::number),
+            organisation: system.and_then(System::organisation).map(str::to_owned),
             country,
-            registered: None,
-            marks: NetworkMarks::NONE,
-        })
+            registered: system.and_then(System::registered),
+            marks: found.marks(),
+        };
+        (network != Network::default()).then_some(network)
     }
 
     fn as_of(&self) -> &str {
         &self.as_of
     }
+}
+
+fn is_in<K: RangeKey>(spans: &[(K, K)], key: K) -> bool {
+    let after = spans.partition_point(|&(first, _)| first <= key);
+    after.checked_sub(1).and_then(|at| spans.get(at)).is_some_and(|&(_, last)| key <= last)
 }
 
 enum Key {
@@ -197,31 +266,6 @@ fn ipv4_inside(addr: Ipv6Addr) -> Option<u32> {
     const NAT64: u128 = 0x0064_ff9b_0000_0000_0000_0000;
     let bits = addr.to_bits();
     matches!(bits >> 32, MAPPED | NAT64).then_some(bits as u32)
-}
-
-/// A stored value as a place in its list: 0 stands for unknown and is never asked for.
-fn index(value: u32) -> usize {
-    usize::try_from(value).map_or(usize::MAX, |v| v.wrapping_sub(1))
-}
-
-fn ranges_of<K: RangeKey, V: Copy + Default + Eq + TryFrom<u32>>(
-    steps: &[Step<K>],
-    list_len: usize,
-    field: &'static str,
-) -> Result<RangeMap<K, V>, TableError> {
-    let mut ranges = RangeMap::builder(steps.len());
-    for &Step { start, value } in steps {
-        let stored = match value {
-            None => V::default(),
-            Some(i) if usize::try_from(i).is_ok_and(|i| i < list_len) => i
-                .checked_add(1)
-                .and_then(|v| V::try_from(v).ok())
-                .ok_or(TableError::Malformed { field, found: i.into() })?,
-            Some(i) => return Err(TableError::Malformed { field, found: i.into() }),
-        };
-        ranges.push(start, stored).ok_or(TableError::Malformed { field, found: start.into() })?;
-    }
-    Ok(ranges.finish())
 }
 
 #[cfg(test)]

@@ -105,7 +105,12 @@ fn head(out: &mut String, report: &Report, look: &Look<'_>) {
         let dates = if oldest == newest { oldest.clone() } else { format!("{oldest} to {newest}") };
         line(out, &format!("Networks and countries as of {}", clean(&dates)));
     }
-    if !report.owners_date.is_empty() {
+    if report.tables_dates.is_none() && report.devices.iter().any(|device| !device.destinations.is_empty()) {
+        line(out, "Networks and countries unknown: there was no table of networks when this was measured");
+    }
+    if report.owners_date.is_empty() {
+        line(out, "Owners and purposes unknown: this program has no table of owners");
+    } else {
         line(out, &format!("Owners and purposes as of {}", report.owners_date));
     }
     line(out, "");

@@ -4,8 +4,14 @@ use super::Outcome;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
 use crate::store::Reader;
-use crate::tables::owners::{self, Loaded};
+use crate::tables::{
+    self, embedded,
+    owners::{self, Loaded},
+    update::slot::directory_of,
+};
 use gateway_core::application::Application;
+use gateway_core::enrich::Networks;
+use gateway_core::enrich::envelope::TableKind;
 use gateway_core::enrich::names::NameTables;
 use gateway_core::query::{
     DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_application, parse_asn, parse_country,
@@ -254,10 +260,23 @@ pub fn answer<T>(
 /// # Errors
 /// If the program's own tables are damaged.
 pub fn name_tables(config: &Config, database: &Path) -> anyhow::Result<NameTables> {
-    let Loaded { tables, warnings, notes: _ } =
-        owners::load(&owners::updates_beside(database), &config.lists)?;
+    let Loaded { tables, warnings, notes: _ } = owners::load(&directory_of(database), &config.lists)?;
     warnings.iter().for_each(|warning| say(warning));
     Ok(tables)
+}
+
+/// The network tables in force, with what is wrong with updated ones said on standard error.
+///
+/// # Errors
+/// If a file of the user's cannot be read.
+pub fn network_tables(config: &Config, database: &Path) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
+    let tables::Loaded { networks, warnings } = tables::load(
+        embedded::packed(TableKind::Networks),
+        Some(&directory_of(database)),
+        &config.network_tables,
+    )?;
+    warnings.iter().for_each(|warning| say(warning));
+    Ok(networks)
 }
 
 /// Opens a database to read; `None`, after saying what to run on standard error, if there is none.

@@ -12,7 +12,6 @@ use crate::replay::listing::{Lister, Written};
 use crate::replay::table::{MAX_CONVERSATIONS, Rules, Table};
 use crate::replay::{Fed, boot_id_of, feed, table_id_of};
 use crate::store::{Reader, Writer};
-use crate::tables;
 use anyhow::{Context, bail};
 use clap::value_parser;
 use gateway_core::pipeline::{Pipeline, PipelineConfig};
@@ -187,7 +186,7 @@ fn count(args: &Args, config: &Config, database: &Path) -> anyhow::Result<(Fed, 
     let (boot_id, table_id) = (boot_id_of(&capture), table_id_of(&rules));
     let mut table = Table::new(rules, boot_id.clone(), table_id);
     let pipeline = Pipeline::new(PipelineConfig { local, excluded: config.excluded_networks.clone() });
-    let networks = tables::load(&config.network_tables)?;
+    let networks = super::ask::network_tables(config, &config.database)?;
     let writer = Writer::open(database)?;
     if writer.table_ids(&boot_id)?.iter().any(|there| *there != table_id) {
         bail!(

@@ -7,7 +7,6 @@ use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
 use crate::store::{KeptRegistration, Reader};
-use crate::tables;
 use gateway_core::enrich::names::NameTables;
 use gateway_core::enrich::owners::Owner;
 use gateway_core::query::{Filter, FlowSum, TimeRange};
@@ -57,7 +56,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let config = Config::load(&ConfigFlags::default())?;
     let path = args.database.path()?;
     let names = super::ask::name_tables(&config, &path)?;
-    let networks = tables::load(&config.network_tables)?;
+    let networks = super::ask::network_tables(&config, &path)?;
     let asked = Asked::of(&path, &args.range.or_everything())?;
     let known = match &asked {
         Some(asked) => asked.reader.devices()?,

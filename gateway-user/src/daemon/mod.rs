@@ -18,12 +18,14 @@ use crate::{
     },
     leases::Leases,
     links::{self, Discovery},
-    tables,
+    tables::{self, embedded, update::slot::directory_of},
     telemetry::KernelWords,
 };
 use anyhow::Context;
 use aya_log::EbpfLogger;
 use gateway_common::SampleHeader;
+use gateway_core::enrich::Networks;
+use gateway_core::enrich::envelope::TableKind;
 use gateway_core::pipeline::{Pipeline, PipelineConfig};
 use std::{os::fd::OwnedFd, time::Duration};
 use tokio::{
@@ -88,7 +90,7 @@ impl Daemon {
             tracing::warn!("{note}");
         }
         // After the kernel: the loader's own needs, which are larger, are then free again.
-        let networks = tables::load(&config.network_tables)?;
+        let networks = networks_of(&config)?;
         journal.set_tables_date(networks.as_of()).await?;
         if !kernel.tables.is_begun()? {
             kernel.tables.begin(Tables::new_table_id(), crate::clock::now()?.boot)?;
@@ -238,6 +240,17 @@ impl Daemon {
     }
 }
 
+/// What knows the networks; what is wrong with an updated table is in the log.
+fn networks_of(config: &Config) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
+    let updates = directory_of(&config.database);
+    let tables::Loaded { networks, warnings } =
+        tables::load(embedded::packed(TableKind::Networks), Some(&updates), &config.network_tables)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(networks)
+}
+
 /// Unhooks every port, stores what the kernel still holds, and removes all that is pinned.
 ///
 /// # Errors
@@ -249,7 +262,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     let _hold = Hold::take(&config.pin_dir)?;
     let pins = PinDirectory::open(&config.pin_dir)?;
     let geometry = geometry_of(config)?;
-    let networks = tables::load(&config.network_tables)?;
+    let networks = networks_of(config)?;
     let journal = Journal::open(&config.database)?;
     journal.set_tables_date(networks.as_of()).await?;
     let pipeline = pipeline_of(config);

@@ -1,7 +1,8 @@
 //! One MMDB file of the user's, whoever made it: which fields it has is found out once, when it is opened.
 
 use anyhow::{Context, bail};
-use gateway_core::row::Network;
+use gateway_core::enrich::envelope::TableDate;
+use gateway_core::row::{Network, NetworkMarks};
 use gateway_core::units::Country;
 use maxminddb::{LookupResult, PathElement, Reader, WithinOptions};
 use serde::Deserialize;
@@ -31,12 +32,24 @@ const ORGANISATION_FIELDS: [FieldPath; 5] = [
     field!("name"),
 ];
 
-/// Where the code of the country may be. `registered_country` is left alone: it tells of paper, not of place.
+/// Where the code of the country may be.
 const COUNTRY_FIELDS: [FieldPath; 4] =
     [field!("country" "iso_code"), field!("country_code"), field!("geo" "country_code"), field!("country")];
 
+/// Where the code of the country may be in which an address or its system is registered: paper, not place.
+const REGISTERED_FIELDS: [FieldPath; 2] =
+    [field!("registered_country" "iso_code"), field!("as" "country_code")];
+
+/// Where it may say that an address is announced in many places. MaxMind; IPinfo.
+const ANYCAST_FIELDS: [FieldPath; 2] = [field!("traits" "is_anycast"), field!("is_anycast")];
+
+/// Where it may say that an address is a cloud's or a hoster's. MaxMind; IPinfo.
+const HOSTING_FIELDS: [FieldPath; 2] = [field!("traits" "is_hosting_provider"), field!("is_hosting")];
+
 /// How many networks are looked at to find out which fields a file has. The first ones of real files have all.
 const PROBED_NETWORKS: usize = 4096;
+
+const SECONDS_OF_A_DAY: u64 = 86_400;
 
 /// An open file.
 pub(super) struct MmdbFile {
@@ -44,7 +57,9 @@ pub(super) struct MmdbFile {
     number: Option<FieldPath>,
     organisation: Option<FieldPath>,
     country: Option<FieldPath>,
-    built_on: String,
+    /// Where an address or its system is registered. The country of a file that is about systems alone is this.
+    registered: Option<FieldPath>,
+    built_on: TableDate,
 }
 
 impl MmdbFile {
@@ -56,30 +71,31 @@ impl MmdbFile {
             format!("{shown} is not an MMDB file (unpack it first if it is a .gz, .xz, .zip or .tar)")
         })?;
         let metadata = reader.metadata();
-        let built_on = i64::try_from(metadata.build_epoch)
-            .ok()
-            .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-            .with_context(|| format!("{shown} has no sensible build date"))?
-            .strftime("%Y-%m-%d")
-            .to_string();
+        let built_on = u32::try_from(metadata.build_epoch / SECONDS_OF_A_DAY)
+            .map(TableDate)
+            .with_context(|| format!("{shown} has no sensible build date"))?;
         // A file about systems may carry the country where each is registered; that is not where an address is.
         let kind = metadata.database_type.to_lowercase();
         let only_systems = kind.contains("asn") && !kind.contains("country") && !kind.contains("city");
-        let mut file = Self { number: None, organisation: None, country: None, built_on, reader };
+        let mut file =
+            Self { number: None, organisation: None, country: None, registered: None, built_on, reader };
         let networks = file
             .reader
             .networks(WithinOptions::default())
             .with_context(|| format!("walk through {shown}"))?;
-        let (mut number, mut organisation, mut country) = (None, None, None);
+        let (mut number, mut organisation, mut country, mut registered) = (None, None, None, None);
         for found in networks.take(PROBED_NETWORKS) {
             let found = found.with_context(|| format!("walk through {shown}"))?;
             number = number.or_else(|| first(&NUMBER_FIELDS, |field| number_at(&found, field).is_some()));
             organisation = organisation
                 .or_else(|| first(&ORGANISATION_FIELDS, |field| text_at(&found, field).is_some()));
             country = country.or_else(|| first(&COUNTRY_FIELDS, |field| country_at(&found, field).is_some()));
+            registered =
+                registered.or_else(|| first(&REGISTERED_FIELDS, |field| country_at(&found, field).is_some()));
         }
         (file.number, file.organisation) = (number, organisation);
-        file.country = country.filter(|_| !only_systems);
+        (file.country, file.registered) =
+            if only_systems { (None, registered.or(country)) } else { (country, registered) };
         if !file.gives_systems() && !file.gives_countries() {
             let kind = &file.reader.metadata().database_type;
             bail!(
@@ -108,9 +124,9 @@ impl MmdbFile {
         self.country.is_some()
     }
 
-    /// The day it was built on, as `YYYY-MM-DD`.
-    pub(super) fn built_on(&self) -> &str {
-        &self.built_on
+    /// The day it was built on.
+    pub(super) fn built_on(&self) -> TableDate {
+        self.built_on
     }
 
     /// Adds what this file knows of an address and is not known yet. A damaged record knows nothing.
@@ -125,6 +141,18 @@ impl MmdbFile {
         }
         if network.country.is_none() {
             network.country = self.country.and_then(|field| country_at(&found, field));
+        }
+        if network.registered.is_none() {
+            network.registered = self.registered.and_then(|field| country_at(&found, field));
+        }
+        let says = |fields: &[FieldPath]| {
+            fields.iter().any(|field| matches!(found.decode_path::<bool>(field), Ok(Some(true))))
+        };
+        if says(&ANYCAST_FIELDS) {
+            network.marks = network.marks.with(NetworkMarks::ANYCAST);
+        }
+        if says(&HOSTING_FIELDS) {
+            network.marks = network.marks.with(NetworkMarks::CLOUD);
         }
     }
 }

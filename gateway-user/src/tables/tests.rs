@@ -6,6 +6,9 @@ use std::path::Path;
 use tempfile::TempDir;
 use writer::{Value, map, mmdb, text};
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
+mod check_list;
+mod updated;
 mod writer;
 
 /// 2026-10-01T00:00:00Z.
@@ -33,6 +36,13 @@ fn check(tables: &dyn Networks, addr: &str, asn: Option<u32>, organisation: Opti
     assert_eq!(network.country, Country::parse(country), "{addr}");
 }
 
+/// The tables with these files of the user's, and no updated ones.
+fn load(mmdb: &[PathBuf]) -> anyhow::Result<Box<dyn Networks + Send + Sync>> {
+    let Loaded { networks, warnings } = super::load(embedded::packed(TableKind::Networks), None, mmdb)?;
+    assert!(warnings.is_empty(), "{warnings:?}");
+    Ok(networks)
+}
+
 #[track_caller]
 fn error_of(path: &Path) -> String {
     match load(&[path.to_owned()]) {
@@ -52,90 +62,11 @@ fn maxmind_country(code: &str) -> Value {
     map(vec![
         ("country", map(vec![("iso_code", text(code)), ("names", map(vec![("en", text("A name"))]))])),
         ("registered_country", map(vec![("iso_code", text("CN"))])),
+        ("traits", map(vec![("is_anycast", Value::Bool(code == "US"))])),
     ])
 }
 
-/// The addresses of the story and their neighbours: system and country as DB-IP has them on 2026-09-01.
-#[test]
-fn the_embedded_table_knows_the_check_list() {
-    let table = load(&[]).unwrap();
-    assert_eq!(table.as_of(), "2026-09-01");
-    for (addr, asn, country) in [
-        ("47.74.0.1", 45102, "JP"),
-        ("47.74.128.1", 45102, "SG"),
-        ("47.74.200.1", 45102, "SG"),
-        ("47.88.1.1", 45102, "US"),
-        ("47.88.128.1", 45102, "SG"),
-        ("47.241.7.1", 45102, "SG"),
-        ("161.117.1.1", 45102, "SG"),
-        ("161.117.71.36", 45102, "SG"),
-        ("8.209.0.0", 45102, "RU"),
-        ("8.209.31.255", 45102, "RU"),
-        ("8.209.128.0", 45102, "RU"),
-        ("8.209.191.255", 45102, "RU"),
-        ("47.246.132.0", 45102, "RU"),
-        ("47.246.135.255", 45102, "RU"),
-        ("8.211.0.1", 45102, "DE"),
-        ("8.8.8.8", 15169, "US"),
-        ("142.250.74.46", 15169, "US"),
-        ("1.1.1.1", 13335, "AU"),
-        ("157.240.1.35", 32934, "US"),
-        ("17.253.144.10", 714, "US"),
-        ("77.88.55.88", 13238, "RU"),
-        ("77.88.8.8", 13238, "RU"),
-        ("20.190.159.0", 8075, "IE"),
-        ("20.47.97.1", 8069, "NL"),
-        ("2400:3200::1", 37963, "CN"),
-        ("2606:4700::1111", 13335, "CA"),
-        ("203.107.1.1", 37963, "CN"),
-        ("223.5.5.5", 37963, "CN"),
-        ("120.92.96.155", 59019, "CN"),
-        ("111.13.141.125", 9808, "CN"),
-        ("58.83.160.156", 56048, "CN"),
-        ("118.26.252.1", 23724, "CN"),
-        ("119.8.160.1", 136_907, "SG"),
-    ] {
-        let network = table.network_of(addr.parse().unwrap()).unwrap_or_default();
-        assert_eq!((network.asn, network.country), (Some(asn), Country::parse(country)), "{addr}");
-        assert!(network.organisation.is_some(), "{addr}");
-    }
-    check(&*table, "8.209.0.1", Some(45102), Some("Alibaba (US) Technology Co., Ltd."), "RU");
-}
-
-#[test]
-fn the_embedded_table_does_not_know_what_is_nowhere() {
-    let table = embedded().unwrap();
-    for addr in [
-        "10.0.0.1",
-        "127.0.0.1",
-        "192.168.1.1",
-        "224.0.0.251",
-        "255.255.255.255",
-        "::1",
-        "fe80::1",
-        "ff02::fb",
-        "fd00::1",
-    ] {
-        assert_eq!(table.network_of(addr.parse().unwrap()), None, "{addr}");
-    }
-}
-
-#[test]
-fn the_embedded_table_is_small_and_says_its_source() {
-    let table = embedded().unwrap();
-    assert!(EMBEDDED.len() <= 800_000, "{} bytes on disk", EMBEDDED.len());
-    assert!(table.memory_bytes() <= 6_000_000, "{} bytes in memory", table.memory_bytes());
-    assert!(table.source().contains("IP Geolocation by DB-IP, https://db-ip.com"));
-}
-
-#[test]
-fn a_damaged_embedded_table_would_be_refused() {
-    for len in (0..EMBEDDED.len()).step_by(EMBEDDED.len() / 12) {
-        assert!(NetworkTable::unpack(&EMBEDDED[..len]).is_err(), "the first {len} bytes");
-    }
-    assert!(NetworkTable::unpack(&EMBEDDED[..EMBEDDED.len() - 1]).is_err());
-}
-
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn files_in_maxminds_layout() {
     let files = Files::new();
@@ -150,9 +81,13 @@ fn files_in_maxminds_layout() {
     check(&*tables, "::ffff:8.8.8.8", Some(15169), Some("Google LLC"), "US");
     check(&*tables, "8.8.9.8", None, None, "US");
     check(&*tables, "2001:db8::1", Some(64496), None, "");
-    assert_eq!(tables.network_of("9.9.9.9".parse().unwrap()), None); // Unknown, though the embedded table knows.
+    // The country is unknown, though the embedded table knows; the file says where the block is registered.
+    check(&*tables, "9.1.1.1", None, None, "");
+    let network = tables.network_of("8.8.9.8".parse().unwrap()).unwrap();
+    assert_eq!((network.registered, network.marks), (Country::parse("CN"), NetworkMarks::ANYCAST));
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn a_file_in_ipinfos_layouts_gives_both() {
     let lite = map(vec![
@@ -178,10 +113,18 @@ fn a_file_in_ipinfos_layouts_gives_both() {
         let tables = load(&[path]).unwrap();
         assert_eq!(tables.as_of(), "2026-10-01");
         check(&*tables, "8.8.8.8", Some(15169), Some("Google LLC"), "US");
-        assert_eq!(tables.network_of("1.1.1.1".parse().unwrap()), None, "{kind}");
+        check(&*tables, "1.2.3.4", None, None, "");
+        // What the file does not say of the system the embedded table says.
+        let network = tables.network_of("8.8.8.8".parse().unwrap()).unwrap();
+        assert_eq!(
+            (network.registered, network.marks),
+            (Country::parse("US"), NetworkMarks::ANYCAST),
+            "{kind}"
+        );
     }
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn what_no_file_is_about_comes_from_the_embedded_table() {
     let files = Files::new();
@@ -192,6 +135,7 @@ fn what_no_file_is_about_comes_from_the_embedded_table() {
     check(&*tables, "1.1.1.1", Some(13335), Some("Cloudflare, Inc."), ""); // The file does not know where.
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn the_country_in_a_file_of_systems_is_not_where_an_address_is() {
     let files = Files::new();
@@ -200,8 +144,11 @@ fn the_country_in_a_file_of_systems_is_not_where_an_address_is() {
     let tables =
         load(&[files.write("asn.mmdb", &mmdb("ip-to-asn", OCTOBER, &[("8.209.0.0/19", value)]))]).unwrap();
     check(&*tables, "8.209.0.1", Some(45102), Some("Alibaba"), "RU");
+    let network = tables.network_of("8.209.0.1".parse().unwrap()).unwrap();
+    assert_eq!((network.registered, network.marks), (Country::parse("CN"), NetworkMarks::CLOUD));
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn the_first_file_that_knows_wins() {
     let files = Files::new();
@@ -251,4 +198,16 @@ fn a_file_that_is_cut_or_changed_never_panics() {
         changed[position] ^= 0x81;
         ask(&changed);
     }
+}
+
+#[cfg(not(any(feature = "tables-full", feature = "tables-small")))]
+#[test]
+fn a_program_without_a_table_knows_nothing_and_says_so() {
+    let tables = load(&[]).unwrap();
+    assert_eq!((tables.network_of("8.8.8.8".parse().unwrap()), tables.as_of()), (None, ""));
+    let files = Files::new();
+    let country = [("8.8.8.0/24", maxmind_country("DE"))];
+    let tables = load(&[files.write("country.mmdb", &mmdb("GeoLite2-Country", OCTOBER, &country))]).unwrap();
+    assert_eq!(tables.as_of(), "ASN none, country 2026-10-01");
+    check(&*tables, "8.8.8.8", None, None, "DE");
 }

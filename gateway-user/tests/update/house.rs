@@ -9,8 +9,8 @@ use std::process::{Command, Output};
 use std::sync::Mutex;
 use tempfile::TempDir;
 
-/// The network table that is part of the program.
-pub const EMBEDDED: &[u8] = include_bytes!("../../data/networks.bin.zst");
+/// A network table of the day of the one in the program: the small one, which is quick to pack.
+pub const EMBEDDED: &[u8] = include_bytes!("../../data/networks-small.bin.zst");
 /// Where a network table of our own form is put.
 pub const NETWORKS: &str = "networks.bin.zst";
 

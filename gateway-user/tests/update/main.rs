@@ -1,5 +1,5 @@
 //! `telltale update` against a real HTTPS server on this machine, and against everything that can go wrong on the way.
-#![cfg(feature = "https")]
+#![cfg(all(feature = "https", any(feature = "tables-full", feature = "tables-small")))]
 #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
 
 mod faults;
@@ -7,6 +7,7 @@ mod house;
 mod places;
 mod server;
 #[path = "../../src/tables/tests/writer.rs"]
+#[allow(dead_code, reason = "not every value is written here")]
 mod writer;
 
 use house::{EMBEDDED, House, NETWORKS, date, days, later, said};

@@ -59,11 +59,35 @@ pub fn systems(reader: &Reader<Vec<u8>>) -> anyhow::Result<Ranges<(u32, String)>
     })
 }
 
-/// Country codes.
+/// Country codes, as DB-IP and MaxMind have them or as IPtoASN has.
 pub fn countries(reader: &Reader<Vec<u8>>) -> anyhow::Result<Ranges<String>> {
     ranges(reader, |found| {
-        found.decode_path::<String>(&[PathElement::Key("country"), PathElement::Key("iso_code")])
+        let code =
+            found.decode_path::<String>(&[PathElement::Key("country"), PathElement::Key("iso_code")])?;
+        if code.is_some() { Ok(code) } else { found.decode_path(&[PathElement::Key("country_code")]) }
     })
+}
+
+/// Country codes of IPv4 addresses, from lines of `FIRST,LAST,CODE` that ascend.
+pub fn countries_csv(path: &Path) -> anyhow::Result<Ranges<String>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let (mut values, mut v4) = (Vec::<String>::new(), Vec::<Range<u32>>::new());
+    for (at, line) in text.lines().enumerate() {
+        let range = (|| {
+            let (first, rest) = line.split_once(',')?;
+            let (last, code) = rest.split_once(',')?;
+            let addr = |text: &str| text.parse::<std::net::Ipv4Addr>().ok().map(std::net::Ipv4Addr::to_bits);
+            let place = values.iter().position(|known| known == code).unwrap_or_else(|| {
+                values.push(code.to_owned());
+                values.len() - 1
+            });
+            let range = Range { first: addr(first)?, last: addr(last)?, value: u32::try_from(place).ok()? };
+            let is_behind = v4.last().is_none_or(|before| before.last < range.first);
+            (is_behind && range.first <= range.last).then_some(range)
+        })();
+        v4.push(range.with_context(|| format!("understand line {} of {}", at + 1, path.display()))?);
+    }
+    Ok(Ranges { values, v4, v6: Vec::new(), built_on: TableDate::default() })
 }
 
 type Found<'a> = maxminddb::LookupResult<'a, Vec<u8>>;

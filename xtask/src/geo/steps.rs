@@ -7,7 +7,7 @@ use gateway_core::enrich::table::{RangeKey, Step};
 const BLOCK_PREFIX: u32 = 32;
 
 /// A /32 split into more pieces than this gets no country: some 400 of them hold two fifths of all pieces.
-const MAX_PIECES: usize = 16;
+const MAX_PIECES: usize = 12;
 
 /// Steps from ranges: gaps become unknown, and a value that goes on is one step.
 pub fn from_ranges<K: RangeKey + TryFrom<u64>>(ranges: &[Range<K>]) -> Vec<Step<K>> {
@@ -88,7 +88,7 @@ mod tests {
     fn a_block_in_many_pieces_is_unknown_and_its_neighbours_are_not() {
         let block = 0x2a00_0001_u64 << 32;
         let mut steps = vec![step(0x2a00_0000 << 32, Some(7))];
-        steps.extend(split(block, 17));
+        steps.extend(split(block, 13));
         let expected =
             vec![step(0x2a00_0000 << 32, Some(7)), step(block, None), step(0x2a00_0002 << 32, Some(0))];
         assert_eq!(coarsened(&steps, &[]), (expected, 1));
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_block_in_few_pieces_is_kept() {
-        let steps = split(0x2a00_0001 << 32, 16);
+        let steps = split(0x2a00_0001 << 32, 12);
         assert_eq!(coarsened(&steps, &[]), (steps.clone(), 0));
     }
 

@@ -29,7 +29,7 @@ impl OwnerTable {
     pub fn open(packed: &[u8]) -> Result<Self, TableError> {
         let envelope = envelope::open(packed, TableKind::Owners)?;
         envelope.check_version(FORMAT_VERSION)?;
-        let mut cursor = Cursor { rest: &envelope.body };
+        let mut cursor = Cursor::new(&envelope.body);
         let purposes = purposes(&mut cursor)?;
         let sources = list(&mut cursor, "sources", source)?;
         let owners = list(&mut cursor, "owners", owner)?;

@@ -24,7 +24,7 @@ impl SuffixTable {
     pub fn open(packed: &[u8]) -> Result<Self, TableError> {
         let envelope = envelope::open(packed, TableKind::Suffixes)?;
         envelope.check_version(FORMAT_VERSION)?;
-        let mut cursor = Cursor { rest: &envelope.body };
+        let mut cursor = Cursor::new(&envelope.body);
         let source = cursor.text("source")?;
         let count = cursor.count("rules")?;
         let mut names = NameIndexBuilder::<1>::default();

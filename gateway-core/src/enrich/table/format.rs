@@ -2,18 +2,25 @@
 //!
 //! ```text
 //! source, as of    text                      (text = length as varint, UTF-8)
-//! systems          count, then each number as varint, then each organisation as text
 //! countries        count, then two letters each
+//! systems          count, then, each for all systems: the distance between one number and the next, less one, as
+//!                  varint; place of registration as index into the countries plus one, a byte; marks, a byte;
+//!                  length of the organisation as varint; the organisations
+//! 2 lists of anycast prefixes, IPv4 and IPv6: count, then for each the distance to it from behind the one before,
+//!                  and its length less one, as varints
 //! 4 range maps     systems IPv4, systems IPv6, countries IPv4, countries IPv6:
 //!   count; then where not zero:
-//!   first start as varint; the distance to each further start; then each value as varint
+//!   first start as varint; the distance to each further start; then each value
 //! ```
 //!
-//! A distance is one byte where it is a power of two, which most are: `d < 64` means 2^d; `64 ≤ d < 128` is
-//! followed by a varint to be multiplied by 2^(d - 64). A value is an index into its list plus one; 0 is unknown.
-//! IPv6 starts are the upper 64 bits.
+//! A distance is two bytes: a number of 11 bits for IPv4 and 10 for IPv6, and above it by how many bits it is
+//! shifted. One that needs more is in pieces: bounds at which nothing changes. A value is an index into its list plus
+//! one; 0 is unknown; each takes as many bytes as the largest possible one needs. IPv6 starts are the upper 64 bits.
+//!
+//! The body is kept as it lies: what is decoded here is checked and indexed.
 
-use super::{AsEntry, NetworkTable, RangeKey, RangeMap};
+use super::ranges::{RangeKey, RangeWriter, Ranges};
+use super::{NetworkTable, Step, TableParts, systems};
 use crate::enrich::cursor::{Cursor, put_text, put_varint};
 use crate::enrich::envelope::{self, TableDate, TableError, TableKind};
 use crate::units::Country;
@@ -29,7 +36,7 @@ impl NetworkTable {
     pub fn unpack(packed: &[u8]) -> Result<Self, TableError> {
         let envelope = envelope::open(packed, TableKind::Networks)?;
         envelope.check_version(FORMAT_VERSION)?;
-        decode_body(envelope.date, &envelope.body)
+        decode_body(envelope.date, envelope.body)
     }
 
     /// The bytes of a table file before they are compressed. The same table always gives the same bytes.
@@ -37,12 +44,13 @@ impl NetworkTable {
     /// # Errors
     /// [`TableError::TooLarge`]: it would not be read again.
     pub fn seal(&self) -> Result<Vec<u8>, TableError> {
-        envelope::seal(TableKind::Networks, FORMAT_VERSION, self.date, &encode_body(self))
+        envelope::seal(TableKind::Networks, FORMAT_VERSION, self.date, &self.body)
     }
 }
 
-fn encode_body(table: &NetworkTable) -> Vec<u8> {
-    let NetworkTable {
+/// The body of a table made from its parts.
+pub(super) fn encode_body(parts: &TableParts) -> Result<Vec<u8>, TableError> {
+    let TableParts {
         date: _,
         source,
         as_of,
@@ -52,46 +60,32 @@ fn encode_body(table: &NetworkTable) -> Vec<u8> {
         systems_v6,
         countries_v4,
         countries_v6,
-    } = table;
+        anycast_v4,
+        anycast_v6,
+    } = parts;
     let mut out = Vec::new();
     put_text(&mut out, source);
     put_text(&mut out, as_of);
-    put_varint(&mut out, systems.len() as u64);
-    for system in systems {
-        put_varint(&mut out, system.number.into());
-    }
-    for system in systems {
-        put_text(&mut out, &system.organisation);
-    }
     put_varint(&mut out, countries.len() as u64);
     for Country(letters) in countries {
         out.extend_from_slice(letters);
     }
-    put_ranges(&mut out, systems_v4);
-    put_ranges(&mut out, systems_v6);
-    put_ranges(&mut out, countries_v4);
-    put_ranges(&mut out, countries_v6);
-    out
+    systems::encode(&mut out, systems, countries)?;
+    put_spans(&mut out, anycast_v4, "anycast_v4")?;
+    put_spans(&mut out, anycast_v6, "anycast_v6")?;
+    put_ranges(&mut out, systems_v4, systems.len(), "systems_v4")?;
+    put_ranges(&mut out, systems_v6, systems.len(), "systems_v6")?;
+    put_ranges(&mut out, countries_v4, countries.len(), "countries_v4")?;
+    put_ranges(&mut out, countries_v6, countries.len(), "countries_v6")?;
+    Ok(out)
 }
 
 /// The table behind the envelope. Apart from [`NetworkTable::unpack`] so that tests reach it past the checksum.
-pub(super) fn decode_body(date: TableDate, body: &[u8]) -> Result<NetworkTable, TableError> {
-    let mut cursor = Cursor { rest: body };
+pub(super) fn decode_body(date: TableDate, body: Vec<u8>) -> Result<NetworkTable, TableError> {
+    let mut cursor = Cursor::new(&body);
     let source = cursor.text("source")?;
     let as_of = cursor.text("as_of")?;
     // A count is believed only as far as there are bytes for it: every item takes one at least.
-    let count = cursor.count("systems")?;
-    let mut numbers = Vec::with_capacity(count);
-    for _ in 0..count {
-        let number = cursor.varint("systems.number")?;
-        let number = u32::try_from(number)
-            .map_err(|_| TableError::Malformed { field: "systems.number", found: number })?;
-        numbers.push(number);
-    }
-    let mut systems = Vec::with_capacity(count);
-    for number in numbers {
-        systems.push(AsEntry { number, organisation: cursor.text("systems.organisation")? });
-    }
     let count = cursor.count("countries")?;
     let mut countries = Vec::with_capacity(count);
     for _ in 0..count {
@@ -102,86 +96,78 @@ pub(super) fn decode_body(date: TableDate, body: &[u8]) -> Result<NetworkTable, 
             .ok_or(TableError::Malformed { field: "countries", found: u16::from_be_bytes(letters).into() })?;
         countries.push(country);
     }
-    let table = NetworkTable {
+    let systems = systems::Systems::decode(&mut cursor, countries.len())?;
+    let anycast_v4 = spans(&mut cursor, "anycast_v4")?;
+    let anycast_v6 = spans(&mut cursor, "anycast_v6")?;
+    let systems_v4 = Ranges::decode(&mut cursor, systems.len(), "systems_v4")?;
+    let systems_v6 = Ranges::decode(&mut cursor, systems.len(), "systems_v6")?;
+    let countries_v4 = Ranges::decode(&mut cursor, countries.len(), "countries_v4")?;
+    let countries_v6 = Ranges::decode(&mut cursor, countries.len(), "countries_v6")?;
+    cursor.end()?;
+    Ok(NetworkTable {
         date,
         source,
         as_of,
-        systems_v4: cursor.ranges(systems.len(), "systems_v4")?,
-        systems_v6: cursor.ranges(systems.len(), "systems_v6")?,
-        countries_v4: cursor.ranges(countries.len(), "countries_v4")?,
-        countries_v6: cursor.ranges(countries.len(), "countries_v6")?,
-        systems,
         countries,
-    };
-    cursor.end()?;
-    Ok(table)
+        systems,
+        anycast_v4,
+        anycast_v6,
+        systems_v4,
+        systems_v6,
+        countries_v4,
+        countries_v6,
+        body,
+    })
 }
 
-fn put_ranges<K: RangeKey, V: Copy + Default + Eq + Into<u32>>(out: &mut Vec<u8>, ranges: &RangeMap<K, V>) {
-    put_varint(out, ranges.len() as u64);
-    let mut previous: Option<u64> = None;
-    for (start, _) in ranges.iter() {
-        let start: u64 = start.into();
-        match previous {
-            None => put_varint(out, start),
-            Some(before) => put_distance(out, start - before),
-        }
-        previous = Some(start);
-    }
-    for (_, value) in ranges.iter() {
-        put_varint(out, u64::from(value.into()));
-    }
-}
-
-fn put_distance(out: &mut Vec<u8>, distance: u64) {
-    let shift = distance.trailing_zeros() as u8 & 63;
-    if distance.is_power_of_two() {
-        out.push(shift);
-    } else {
-        out.push(64 | shift);
-        put_varint(out, distance >> shift);
-    }
-}
-
-impl Cursor<'_> {
-    fn distance(&mut self, field: &'static str) -> Result<u64, TableError> {
-        let [token] = self.array(field)?;
-        let shift = u32::from(token & 63);
-        let factor = match token {
-            0..64 => 1,
-            64..128 => self.varint(field)?,
-            _ => return Err(TableError::Malformed { field, found: token.into() }),
+fn put_ranges<K: RangeKey>(
+    out: &mut Vec<u8>,
+    steps: &[Step<K>],
+    list_len: usize,
+    field: &'static str,
+) -> Result<(), TableError> {
+    let mut ranges = RangeWriter::new(list_len)?;
+    for &Step { start, value } in steps {
+        let stored = match value {
+            None => 0,
+            Some(i) if usize::try_from(i).is_ok_and(|i| i < list_len) => i + 1,
+            Some(i) => return Err(TableError::Malformed { field, found: i.into() }),
         };
-        1_u64
-            .checked_shl(shift)
-            .and_then(|unit| unit.checked_mul(factor))
-            .filter(|&distance| distance != 0)
-            .ok_or(TableError::Malformed { field, found: factor })
+        ranges.push(start, stored).ok_or(TableError::Malformed { field, found: start.into() })?;
     }
+    ranges.finish(out);
+    Ok(())
+}
 
-    fn ranges<K: RangeKey + TryFrom<u64>, V: Copy + Default + Eq + TryFrom<u64>>(
-        &mut self,
-        list_len: usize,
-        field: &'static str,
-    ) -> Result<RangeMap<K, V>, TableError> {
-        let count = self.count(field)?;
-        let mut starts = Vec::with_capacity(count);
-        let mut start = 0_u64;
-        for position in 0..count {
-            let step = if position == 0 { self.varint(field)? } else { self.distance(field)? };
-            start = start.checked_add(step).ok_or(TableError::Malformed { field, found: step })?;
-            starts.push(K::try_from(start).map_err(|_| TableError::Malformed { field, found: start })?);
-        }
-        let mut ranges = RangeMap::builder(count);
-        for start in starts {
-            let value = self.varint(field)?;
-            let stored = usize::try_from(value)
-                .ok()
-                .filter(|&value| value <= list_len)
-                .and_then(|_| V::try_from(value).ok())
-                .ok_or(TableError::Malformed { field, found: value })?;
-            ranges.push(start, stored).ok_or(TableError::Malformed { field, found: start.into() })?;
-        }
-        Ok(ranges.finish())
+fn put_spans<K: RangeKey>(
+    out: &mut Vec<u8>,
+    spans: &[(K, K)],
+    field: &'static str,
+) -> Result<(), TableError> {
+    put_varint(out, spans.len() as u64);
+    let mut next = Some(0_u64);
+    for &(first, last) in spans {
+        let (first, last): (u64, u64) = (first.into(), last.into());
+        let malformed = TableError::Malformed { field, found: first };
+        put_varint(out, next.and_then(|next| first.checked_sub(next)).ok_or(malformed)?);
+        put_varint(out, last.checked_sub(first).ok_or(malformed)?);
+        next = last.checked_add(1);
     }
+    Ok(())
+}
+
+fn spans<K: RangeKey>(cursor: &mut Cursor<'_>, field: &'static str) -> Result<Vec<(K, K)>, TableError> {
+    let count = cursor.count(field)?;
+    let mut spans = Vec::with_capacity(count);
+    let mut next = Some(0_u64);
+    for _ in 0..count {
+        let (step, len) = (cursor.varint(field)?, cursor.varint(field)?);
+        let malformed = TableError::Malformed { field, found: step };
+        let first = next.and_then(|next| next.checked_add(step)).ok_or(malformed)?;
+        let last = first.checked_add(len).ok_or(malformed)?;
+        let key = |key: u64| K::try_from(key).map_err(|_| malformed);
+        spans.push((key(first)?, key(last)?));
+        next = last.checked_add(1);
+    }
+    Ok(spans)
 }

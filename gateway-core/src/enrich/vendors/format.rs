@@ -145,7 +145,7 @@ fn put_level(out: &mut Vec<u8>, prefixes: impl Iterator<Item = (u64, u16)>, coun
 
 /// The table behind the envelope. Apart from [`VendorTable::open`] so that tests reach it past the checksum.
 pub(super) fn decode_body(date: TableDate, body: &[u8]) -> Result<VendorTable, TableError> {
-    let mut cursor = Cursor { rest: body };
+    let mut cursor = Cursor::new(body);
     let source = cursor.text("source")?;
     // A count is believed only as far as there are bytes for it: every item takes one at least.
     let count = cursor.count("names")?;

@@ -63,8 +63,10 @@ fn head(out: &mut String, dossier: &Dossier, look: &Look<'_>) {
             }
             None => (None, "unknown".to_owned()),
         };
-        let as_of =
-            if dates.networks.is_empty() { String::new() } else { format!(" (table of {})", dates.networks) };
+        let as_of = match &*dates.networks {
+            "" => ": this program has no table of networks".to_owned(),
+            date => format!(" (table of {date})"),
+        };
         said("network", &format!("{}{as_of}", network.as_deref().unwrap_or("unknown")));
         said("country", &format!("{country}{as_of}"));
     }
@@ -104,7 +106,7 @@ fn owner_lines(facts: &NameFacts, dates: &Dates, said: &mut dyn FnMut(&str, &str
             said("by the rule", &format!("{}{of_list}", owned.rule));
             said("source", &source_words(&owned.source));
         }
-        None if dates.owners.is_empty() => said("owner", "unknown: this build has no table of owners"),
+        None if dates.owners.is_empty() => said("owner", "unknown: this program has no table of owners"),
         None => said("owner", &format!("unknown: no rule covers it (table of {})", dates.owners)),
     }
     if let Some(service) = &facts.hosted_under {

@@ -52,10 +52,8 @@ impl Household {
     /// # Errors
     /// If the database cannot be read.
     pub fn read(reader: &Reader, database: &Path) -> anyhow::Result<Self> {
-        let (table, complaint) = vendors::load(database)?;
-        if let Some(complaint) = complaint {
-            say(&format!("{complaint:#}; the embedded one is used"));
-        }
+        let (table, warnings) = vendors::load(database)?;
+        warnings.iter().for_each(|warning| say(warning));
         let recent = reader.extent()?.map(|extent| {
             let since = WallTime(extent.until.0.saturating_sub(RECENT_DAYS * DAY_NS));
             TimeRange { since: since.max(extent.since), until: extent.until }

@@ -1,38 +1,17 @@
 #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
 
 use super::*;
+use gateway_core::enrich::envelope::TableDate;
 use gateway_core::enrich::lists::ListFormat;
 #[cfg(any(feature = "tables-full", feature = "tables-small"))]
 use gateway_core::enrich::names::Standing;
-use gateway_core::enrich::owners::{Owner, OwnerParts, Purpose, RuleParts, Source};
 use gateway_core::units::DomainName;
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use std::fs::write;
+use std::path::PathBuf;
 
 fn name(text: &str) -> DomainName {
     DomainName::parse(text).unwrap()
 }
-
-/// A table of one owner, of a day, as a file.
-fn table(day: u32) -> Vec<u8> {
-    let parts = OwnerParts {
-        as_of: TableDate(day),
-        sources: vec![Source { title: "test".into(), place: "here".into(), read: Some(TableDate(day)) }],
-        owners: vec![(Owner::new("newer", "Newer", None, None), None, None)],
-        rules: vec![RuleParts {
-            owner: 0,
-            purpose: Purpose::Push,
-            source: 0,
-            purpose_source: None,
-            has_customers: true,
-            names: vec![name("newer.example.com")],
-        }],
-    };
-    compress_to_vec(parts.seal().unwrap().as_slice(), CompressionLevel::Fastest)
-}
-
-/// Far beyond the day of any embedded table.
-const LATER: u32 = 40_000;
 
 fn owner_of(loaded: &Loaded, text: &str) -> Option<String> {
     loaded.tables.ownership_of(&name(text)).map(|found| found.owner.name.to_string())
@@ -43,52 +22,6 @@ fn without_other_files_the_embedded_tables_are_used() {
     let dir = tempfile::tempdir().unwrap();
     let loaded = load(dir.path(), &[]).unwrap();
     assert_eq!((loaded.warnings.len(), loaded.tables), (0, embedded().unwrap()));
-}
-
-#[test]
-fn a_newer_table_is_used_and_an_older_one_is_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(OWNERS_FILE);
-    write(&path, table(LATER)).unwrap();
-    let loaded = load(dir.path(), &[]).unwrap();
-    assert_eq!(loaded.warnings, [""; 0]);
-    assert_eq!(owner_of(&loaded, "x.newer.example.com").as_deref(), Some("Newer"));
-    // What was there before this project is older than anything, except in a build without tables.
-    if embedded().unwrap().as_of().is_some() {
-        write(&path, table(1)).unwrap();
-        let loaded = load(dir.path(), &[]).unwrap();
-        let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
-        let place = path.display();
-        let expected =
-            format!("refuse the table of owners {place}: it is older, of 1970-01-02; the embedded one of ");
-        assert!(warning.starts_with(&expected), "{warning}");
-        assert_eq!(loaded.tables, embedded().unwrap());
-    }
-}
-
-#[test]
-fn a_table_that_cannot_be_used_is_refused_with_one_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(OWNERS_FILE);
-    let whole = table(LATER);
-    let mut damaged = whole.clone();
-    let last = damaged.len() - 6;
-    damaged[last] ^= 1;
-    let suffixes = SuffixTable::default().seal().unwrap();
-    let other = compress_to_vec(suffixes.as_slice(), CompressionLevel::Fastest);
-    for (bytes, expected) in [
-        (damaged, "the table is damaged"),
-        (whole[..whole.len() / 2].to_vec(), "the table is damaged or cut short"),
-        (other, "this is a table of public suffixes, where one of owners belongs"),
-        (b"<html>not found</html>".to_vec(), "this is not a table of Telltale's"),
-        (Vec::new(), "this is not a table of Telltale's"),
-    ] {
-        write(&path, bytes).unwrap();
-        let loaded = load(dir.path(), &[]).unwrap();
-        let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
-        assert!(warning.contains(expected) && !warning.contains('\n'), "{warning}");
-        assert_eq!(loaded.tables, embedded().unwrap());
-    }
 }
 
 fn list(path: PathBuf, name: &str, date: Option<TableDate>) -> ListConfig {
@@ -131,15 +64,6 @@ fn lists_are_read_in_their_order_and_a_bad_one_is_left_out() {
     assert_eq!(loaded.notes[0], "list \"mine\" of 2026-11-20: 1 names (json), 0 rules of other kinds");
 }
 
-#[test]
-fn updates_lie_beside_the_database() {
-    assert_eq!(
-        updates_beside(Path::new("/var/lib/telltale/telltale.db")),
-        Path::new("/var/lib/telltale/tables")
-    );
-    assert_eq!(updates_beside(Path::new("t.db")), Path::new("tables"));
-}
-
 #[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn the_embedded_tables_tell_a_platform_from_its_customers() {
@@ -157,7 +81,8 @@ fn the_embedded_tables_are_small_in_memory() {
     let tables = embedded().unwrap();
     assert!(tables.owners().memory_bytes() < 700_000, "{}", tables.owners().memory_bytes());
     assert!(tables.suffixes().memory_bytes() < 250_000, "{}", tables.suffixes().memory_bytes());
-    assert!(SUFFIXES.len() < 60_000, "{}", SUFFIXES.len());
+    let packed = embedded::packed(TableKind::Suffixes).unwrap();
+    assert!(packed.len() < 60_000, "{}", packed.len());
 }
 
 /// What is said of a name, in the words of the check list.

@@ -2,6 +2,7 @@
 
 pub(super) enum Value {
     Text(String),
+    Bool(bool),
     U16(u16),
     U32(u32),
     U64(u64),
@@ -27,6 +28,8 @@ fn put(out: &mut Vec<u8>, value: &Value) {
             }
             out.extend(text.bytes());
         }
+        // A boolean has no bytes: its length is its value (type 14, written as the extended type 7).
+        Value::Bool(value) => out.extend([u8::from(*value), 14 - 7]),
         Value::U16(n) => {
             out.push(5 << 5 | 2);
             out.extend(n.to_be_bytes());

@@ -1,6 +1,7 @@
 //! Is a file that came a table, whole, of the right kind, and one that says what is known to be so? All of it is
 //! looked at before it takes the place of another.
 
+use super::super::embedded;
 use super::super::mmdb::MmdbFile;
 use super::slot::{Slot, word};
 use anyhow::{Context, anyhow, bail};
@@ -10,6 +11,7 @@ use gateway_core::enrich::envelope::{self, TableDate, TableKind};
 use gateway_core::enrich::owners::OwnerTable;
 use gateway_core::enrich::suffixes::SuffixTable;
 use gateway_core::enrich::table::NetworkTable;
+use gateway_core::enrich::vendors::VendorTable;
 use gateway_core::row::Network;
 use gateway_core::units::{Country, DomainName};
 use jiff::civil::Date;
@@ -72,7 +74,7 @@ fn check_table(bytes: &[u8], wanted: TableKind) -> anyhow::Result<Checked> {
         }
         TableKind::Owners => check_owners(&OwnerTable::open(bytes)?)?,
         TableKind::Suffixes => check_suffixes(&SuffixTable::open(bytes)?)?,
-        TableKind::Vendors => _ = envelope::open(bytes, wanted)?,
+        TableKind::Vendors => _ = VendorTable::open(bytes)?,
     }
     Ok(Checked { slot: Slot::of_kind(wanted), date })
 }
@@ -95,7 +97,7 @@ fn check_mmdb(path: &Path) -> anyhow::Result<Checked> {
         (false, _) => Slot::NetworksCountry,
         (true, true) => Slot::NetworksBoth,
     };
-    Ok(Checked { slot, date: file.built_on().parse()? })
+    Ok(Checked { slot, date: civil(file.built_on())? })
 }
 
 /// A table that knows nobody is no gain.
@@ -143,7 +145,7 @@ pub(super) fn date_in_force(slot: Slot, directory: &Path) -> Option<Date> {
 pub(super) fn date_in_place(slot: Slot, directory: &Path) -> Option<Date> {
     let path = slot.path(directory);
     if slot.is_mmdb() {
-        return MmdbFile::open(&path).ok()?.built_on().parse().ok();
+        return civil(MmdbFile::open(&path).ok()?.built_on()).ok();
     }
     let envelope = envelope::open(&std::fs::read(path).ok()?, slot.kind()).ok()?;
     civil(envelope.date).ok()
@@ -155,14 +157,7 @@ fn civil(date: TableDate) -> anyhow::Result<Date> {
 
 /// The date of the table of this kind that is part of the program; `None` in a build without.
 pub(super) fn embedded_date(kind: TableKind) -> Option<Date> {
-    let date = match kind {
-        TableKind::Networks => envelope::date_of(super::super::EMBEDDED, kind).ok()?,
-        TableKind::Owners => super::super::owners::embedded().ok()?.owners().as_of(),
-        TableKind::Suffixes => super::super::owners::embedded().ok()?.suffixes().as_of(),
-        TableKind::Vendors => return None,
-    };
-    // A table that is not there is of the day 0.
-    civil(date).ok().filter(|_| date.0 > 0)
+    civil(embedded::date(kind)?).ok()
 }
 
 /// Unpacks a gzip file (RFC 1952) to `to`; returns whether it was one. Its checksums are checked on the way.
@@ -248,9 +243,10 @@ mod tests {
         assert_eq!(sha256_of_text("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
+    #[cfg(any(feature = "tables-full", feature = "tables-small"))]
     #[test]
     fn the_embedded_table_passes_and_every_damage_does_not() {
-        let good = super::super::super::EMBEDDED;
+        let good = embedded::packed(TableKind::Networks).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("t");
         let checked = |bytes: &[u8], kind| {

@@ -139,6 +139,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn updates_lie_beside_the_database() {
+        let directory = directory_of(Path::new("/var/lib/telltale/telltale.db"));
+        assert_eq!(directory, Path::new("/var/lib/telltale/tables"));
+        assert_eq!(directory_of(Path::new("t.db")), Path::new("tables"));
+    }
+
+    #[test]
     fn half_a_table_displaces_nothing() {
         let of = |slots: &mut dyn Iterator<Item = Slot>| slots.collect::<Vec<_>>();
         use Slot::{Networks, NetworksAsn, NetworksBoth, NetworksCountry, Owners};
