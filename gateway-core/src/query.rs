@@ -4,6 +4,7 @@
 //! knows SQL.
 
 pub mod buckets;
+pub mod language;
 
 use crate::application::Application;
 use crate::row::{Evidence, Network, RowKey};
@@ -118,6 +119,20 @@ impl DeviceMatch {
             Self::Called(text) => core::iter::once(device)
                 .chain(&device.merged)
                 .any(|one| is_called(&one.label, text) || is_called(&one.hostname, text)),
+        }
+    }
+}
+
+impl NameMatch {
+    /// Does it pick this name?
+    #[must_use]
+    pub fn picks(&self, name: &DomainName) -> bool {
+        match self {
+            Self::Exact(wanted) => wanted == name,
+            Self::Under(wanted) => {
+                let below = name.as_str().strip_suffix(wanted.as_str());
+                below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::ask::{Asked, DatabaseArg, limit, say};
+use super::devices;
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
@@ -57,14 +58,20 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let names = super::ask::name_tables(&config, &path)?;
     let networks = super::ask::network_tables(&config, &path)?;
     let asked = Asked::of(&path, &args.range.or_everything())?;
-    let devices = match &asked {
+    let known = match &asked {
         Some(asked) => asked.reader.devices()?,
         None => Vec::new(),
     };
-    let subject = subject_of(&args.subject, &devices, &|text| owner_called(&names, text))?;
+    let subject = subject_of(&args.subject, &known, &|text| owner_called(&names, text))?;
     let registered = registered(&subject, &names, &path)?;
     let filter = subject.filter();
     let flows = flows(asked.as_ref(), &filter)?;
+    let remarks = match (&subject, &asked) {
+        (Subject::Device(mac), Some(asked)) => {
+            devices::remarks(&asked.reader, &path, *mac, &args.screen.look(0))?
+        }
+        _ => Vec::new(),
+    };
     let all = match &subject {
         Subject::Name(name) if names.ownership_of(name).is_some() => {
             self::flows(asked.as_ref(), &Filter::default())?
@@ -76,10 +83,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         flows,
         all,
         days,
-        devices,
+        devices: known,
         facts_of: &|name| NameFacts::of(&names, name),
         network_of: &|addr| networks.network_of(addr),
-        remarks: Vec::new(),
+        remarks,
         registered,
         dates: Dates {
             networks: networks.as_of().to_owned(),

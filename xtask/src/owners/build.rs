@@ -8,8 +8,8 @@ use gateway_core::units::{Country, DomainName};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 
-/// What rules have in common: owner, purpose, source, and whether they stand for a suffix.
-type RuleKind = (usize, Purpose, usize, bool);
+/// What rules have in common: owner, purpose, source, what proves the purpose, and whether they stand for a suffix.
+type RuleKind = (usize, Purpose, usize, Option<usize>, bool);
 
 /// What the files come to.
 ///
@@ -21,7 +21,8 @@ pub fn parts(files: &[File]) -> anyhow::Result<OwnerParts> {
         .flat_map(|file| &file.raw.source)
         .map(|(key, source)| {
             let RawSource { title, place, read } = source.get_ref();
-            let read = day_of(read).with_context(|| format!("read the day {read}"))?;
+            let day = |text: &String| day_of(text).with_context(|| format!("read the day {text}"));
+            let read = read.as_ref().map(day).transpose()?;
             Ok((&**key, Source { title: title.as_str().into(), place: place.as_str().into(), read }))
         })
         .collect::<anyhow::Result<_>>()?;
@@ -38,14 +39,16 @@ pub fn parts(files: &[File]) -> anyhow::Result<OwnerParts> {
         let at = find(&owner_at, id)?;
         let country = owner.country.as_ref().and_then(|code| Country::parse(code.get_ref()));
         let parent = owner.parent.as_ref().map(|parent| find(&owner_at, parent.get_ref())).transpose()?;
-        let source = find(&source_at, owner.source.get_ref())?;
+        let source = owner.source.as_ref().map(|key| find(&source_at, key.get_ref())).transpose()?;
         listed.push((Owner::new(id, &owner.name, country, owner.seat.as_deref()), parent, source));
         for rule in &owner.rules {
             let word = rule.purpose.get_ref();
             let purpose = Purpose::from_word(word).with_context(|| format!("find the purpose {word}"))?;
             let source = find(&source_at, rule.source.get_ref())?;
+            let purpose_source =
+                rule.purpose_source.as_ref().map(|key| find(&source_at, key.get_ref())).transpose()?;
             let has_customers = rule.customers.as_ref().is_none_or(|customers| *customers.get_ref());
-            let names = rules.entry((at, purpose, source, has_customers)).or_default();
+            let names = rules.entry((at, purpose, source, purpose_source, has_customers)).or_default();
             for name in &rule.names {
                 let name = DomainName::parse(name.get_ref())
                     .with_context(|| format!("understand the name {}", name.get_ref()))?;
@@ -54,14 +57,11 @@ pub fn parts(files: &[File]) -> anyhow::Result<OwnerParts> {
             }
         }
     }
-    let rules = rules.into_iter().map(|((owner, purpose, source, has_customers), names)| RuleParts {
-        owner,
-        purpose,
-        source,
-        has_customers,
-        names: names.into_values().collect(),
+    let rules = rules.into_iter().map(|((owner, purpose, source, purpose_source, has_customers), names)| {
+        let names = names.into_values().collect();
+        RuleParts { owner, purpose, source, purpose_source, has_customers, names }
     });
-    let as_of = sources.values().map(|source| source.read).max().unwrap_or_default();
+    let as_of = sources.values().filter_map(|source| source.read).max().unwrap_or_default();
     Ok(OwnerParts { as_of, sources: sources.into_values().collect(), owners: listed, rules: rules.collect() })
 }
 

@@ -95,7 +95,9 @@ impl Checker<'_> {
                         self.complain(&place, format!("the source {key} has no {what} that can be printed"));
                     }
                 }
-                if super::build::day_of(read).is_none() {
+                if let Some(read) = read
+                    && super::build::day_of(read).is_none()
+                {
                     self.complain(&place, format!("{read:?} is no day such as 2026-11-23"));
                 }
                 met.insert(key.clone(), place);
@@ -141,7 +143,9 @@ impl Checker<'_> {
             let place = (file.name.clone(), file.line(parent));
             self.complain(&place, format!("there is no owner {}", parent.get_ref()));
         }
-        self.source(file, source, sources);
+        if let Some(source) = source {
+            self.source(file, source, sources);
+        }
     }
 
     fn source(&mut self, file: &File, key: &Spanned<String>, sources: &BTreeMap<String, Place>) {
@@ -153,7 +157,7 @@ impl Checker<'_> {
     }
 
     fn rule(&mut self, file: &File, rule: &RawRule, sources: &BTreeMap<String, Place>) {
-        let RawRule { purpose, source, customers, names } = rule;
+        let RawRule { purpose, source, purpose_source, customers, names } = rule;
         let word = Purpose::from_word(purpose.get_ref());
         let place = (file.name.clone(), file.line(purpose));
         if word.is_none() {
@@ -163,6 +167,12 @@ impl Checker<'_> {
             self.complain(&place, "the rule has no names".to_owned());
         }
         self.source(file, source, sources);
+        if let Some(source) = purpose_source {
+            self.source(file, source, sources);
+            if word == Some(Purpose::Service) {
+                self.complain(&place, "the purpose service says nothing that could be proved".to_owned());
+            }
+        }
         // That nobody else has names there is for the source to say; then any purpose can be said of them.
         let has_customers = customers.as_ref().is_none_or(|customers| *customers.get_ref());
         for name in names {

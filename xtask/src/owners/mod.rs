@@ -86,11 +86,13 @@ fn told(parts: &OwnerParts, table: &OwnerTable) -> String {
     }
     let owners = parts.owners.len();
     let located = parts.owners.iter().filter(|(owner, ..)| owner.country.is_some()).count();
+    let seats = parts.owners.iter().filter(|(.., source)| source.is_some()).count();
     let mut text = format!(
-        "{} rules of {owners} owners ({located} with a country), {} sources, as of {}\n",
+        "{} rules of {owners} owners ({located} with a country), {} sources, as of {}\n  looked up: {seats} seats, {} purposes\n",
         rules.len(),
         parts.sources.len(),
-        parts.as_of
+        parts.as_of,
+        rules.iter().filter(|rule| rule.purpose_source.is_some()).count(),
     );
     text += &format!("  {:<20}{}\n", "repeat a shorter", build::repeating(&rules));
     for (purpose, count) in by_purpose {

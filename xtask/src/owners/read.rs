@@ -38,8 +38,8 @@ pub struct RawSource {
     /// A URL, or what else leads there.
     #[serde(rename = "where")]
     pub place: String,
-    /// The day it was looked at, `YYYY-MM-DD`.
-    pub read: String,
+    /// The day it was looked at, or that of the copy that was, `YYYY-MM-DD`; without it nobody did.
+    pub read: Option<String>,
 }
 
 /// A company.
@@ -56,8 +56,8 @@ pub struct RawOwner {
     pub seat: Option<String>,
     /// Key of the owning company.
     pub parent: Option<Spanned<String>>,
-    /// Key of what proves name and country.
-    pub source: Spanned<String>,
+    /// Key of what proves country and seat; without it they are general knowledge.
+    pub source: Option<Spanned<String>>,
     /// What it owns.
     #[serde(default)]
     pub rules: Vec<RawRule>,
@@ -69,8 +69,10 @@ pub struct RawOwner {
 pub struct RawRule {
     /// A word of `Purpose`.
     pub purpose: Spanned<String>,
-    /// Key of what proves it.
+    /// Key of what proves that the names are the owner's.
     pub source: Spanned<String>,
+    /// Key of what proves the purpose; without it that is general knowledge.
+    pub purpose_source: Option<Spanned<String>>,
     /// Of names that are public suffixes: are the names below them the customers'? They are, unless it is denied.
     pub customers: Option<Spanned<bool>>,
     /// Names that cover themselves and all below.

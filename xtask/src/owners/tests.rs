@@ -97,7 +97,7 @@ fn a_good_file_becomes_a_table() {
     assert_eq!(table.rules()[1].parents().map(|owner| &*owner.id).collect::<Vec<_>>(), ["amazon"]);
     let text = told(&parts, &table);
     assert!(
-        text.starts_with("3 rules of 2 owners (1 with a country), 2 sources, as of 2026-11-23\n"),
+        text.starts_with("3 rules of 2 owners (1 with a country), 2 sources, as of 2026-11-23\n  looked up: 2 seats, 0 purposes\n"),
         "{text}"
     );
     assert!(text.contains("repeat a shorter    1\n") && text.contains("hosting             2\n"), "{text}");
@@ -122,6 +122,11 @@ fn every_fault_is_found_and_its_place_told() {
     check("purpose = \"content\"", "purpose = \"films\"", "a.toml:31: there is no purpose \"films\"");
     check("source = \"a-report\"", "source = \"a-policy\"", "a.toml:7: nothing uses the source a-report");
     check("names = [\"imdb.com\"]", "names = []", "a.toml:31: the rule has no names");
+    check(
+        "purpose = \"content\"",
+        "purpose = \"service\"\npurpose_source = \"a-policy\"",
+        "a.toml:31: the purpose service says nothing that could be proved",
+    );
     check("imdb.com", "IMDb.com", "a.toml:33: \"IMDb.com\" is no name in lower case, or in punycode");
     check("imdb.com", "bücher.com", "a.toml:33: \"bücher.com\" is no name in lower case, or in punycode");
     check("imdb.com", "10.0.0.1", "a.toml:33: \"10.0.0.1\" is no name in lower case, or in punycode");
@@ -140,6 +145,25 @@ fn every_fault_is_found_and_its_place_told() {
     );
     let unused = "[[owner.rules]]\npurpose = \"content\"\nsource = \"a-policy\"\nnames = [\"imdb.com\"]\n";
     check(unused, "", "a.toml:25: imdb owns nothing");
+}
+
+#[test]
+fn what_nobody_looked_up_needs_no_day_and_no_source() {
+    let known = GOOD
+        .replacen("read = \"2026-11-23\"\n", "", 1)
+        .replacen("seat = \"Seattle\"\nsource = \"a-policy\"\n", "seat = \"Seattle\"\n", 1)
+        .replacen(
+            "source = \"a-policy\"\nnames",
+            "source = \"a-policy\"\npurpose_source = \"a-policy\"\nnames",
+            1,
+        );
+    assert_eq!(complaints(&[&known]), [""; 0]);
+    let table = OwnerTable::new(build::parts(&files(&[&known])).unwrap()).unwrap();
+    assert_eq!(table.as_of().to_string(), "2026-11-22");
+    let [hosting, content, _] = table.rules()[..] else { panic!("three rules") };
+    assert_eq!((hosting.source.read, hosting.owner_source(), hosting.purpose_source), (None, None, None));
+    assert_eq!(content.owner_source(), Some(content.source));
+    assert_eq!(content.purpose_source, Some(content.source));
 }
 
 #[test]

@@ -116,6 +116,7 @@ struct Detail {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NameList {
     format: ListFormat,
+    date: TableDate,
     counts: ListCounts,
     /// The list itself, as what proves its rules.
     sources: [Source; 1],
@@ -166,8 +167,9 @@ impl NameList {
         }
         Ok(Self {
             format,
+            date,
             counts,
-            sources: [Source { title: name.into(), place: place.into(), read: date }],
+            sources: [Source { title: name.into(), place: place.into(), read: Some(date) }],
             owners,
             details,
             names: names.finish(join),
@@ -178,10 +180,9 @@ impl NameList {
     #[must_use]
     pub fn listing_of(&self, name: &DomainName) -> Option<Listing<'_>> {
         let (rule, detail) = self.longest(name.as_str(), |_| true)?;
-        let source = self.source();
         Some(Listing {
-            list: &source.title,
-            date: source.read,
+            list: &self.source().title,
+            date: self.date,
             rule,
             owner: detail.and_then(|d| self.owners.get(usize::from(d.owner?))),
             purpose: detail.and_then(|d| d.purpose),
@@ -202,6 +203,7 @@ impl NameList {
             purpose: detail.purpose.unwrap_or(Purpose::Service),
             rule,
             source,
+            purpose_source: detail.purpose.and(Some(source)),
             list: Some(&source.title),
             has_customers: false,
             owners: &self.owners,
@@ -237,7 +239,7 @@ impl NameList {
     /// The day it is of.
     #[must_use]
     pub fn date(&self) -> TableDate {
-        self.source().read
+        self.date
     }
 
     /// The form it was read in.

@@ -12,16 +12,17 @@ fn name(text: &str) -> DomainName {
 
 /// Amazon with the names of its own and of its customers, GitHub with its platform, and one customer that is known.
 fn tables(lists: &[(&str, &str)]) -> NameTables {
-    let source = Source { title: "made up".into(), place: "here".into(), read: TableDate(20_780) };
+    let source = Source { title: "made up".into(), place: "here".into(), read: Some(TableDate(20_780)) };
     let rule = |owner, purpose, names: &[&str]| RuleParts {
         owner,
         purpose,
         source: 0,
+        purpose_source: Some(0),
         has_customers: !names.contains(&"apis.io"),
         names: names.iter().map(|text| name(text)).collect(),
     };
     let owners = [("amazon", "Amazon"), ("github", "GitHub"), ("shop", "Shop")]
-        .map(|(id, name)| (Owner::new(id, name, Country::parse("US"), None), None, 0));
+        .map(|(id, name)| (Owner::new(id, name, Country::parse("US"), None), None, Some(0)));
     let owners = OwnerTable::new(OwnerParts {
         as_of: TableDate(20_780),
         sources: vec![source],
@@ -110,7 +111,7 @@ fn a_list_that_names_an_owner_wins_and_is_named_itself() {
     let found = tables.ownership_of(&name("www.someone.github.io")).unwrap();
     assert_eq!((&*found.owner.name, found.purpose, found.list), ("Someone", Purpose::Service, Some("mine")));
     assert_eq!((&*found.source.title, &*found.source.place), ("mine", "/lists/mine"));
-    assert_eq!(found.owner_source(), found.source);
+    assert_eq!(found.owner_source(), Some(found.source));
     assert_eq!(said(&tables, "shop.s3.amazonaws.com"), "Us by amazonaws.com");
     // A list that gives only a purpose says nothing of whose the name is.
     assert_eq!(said(&tables, "other.com"), "unknown");

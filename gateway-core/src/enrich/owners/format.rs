@@ -1,11 +1,12 @@
-//! The body of a table of owners, version 1. The envelope has its kind, date and checksum.
+//! The body of a table of owners, version 2. The envelope has its kind, date and checksum.
 //!
 //! ```text
 //! purposes  count, then each as text: the word
-//! sources   count, then for each: title and place as text, day as varint (days since 1970)
+//! sources   count, then for each: title and place as text, day as varint (days since 1970 plus one, 0: not looked at)
 //! owners    count, then for each: id and name as text, two letters of the country (two zero bytes: not known),
-//!           seat as text (empty: not known), parent as varint (its place plus one, 0: none), place of the source
-//! rules     count, then for each: places of owner, purpose and source; one byte, 1 where names below a public suffix
+//!           seat as text (empty: not known), parent and source as varint (their place plus one, 0: none)
+//! rules     count, then for each: places of owner, purpose and source; the purpose's source as varint (its place plus
+//!           one, 0: none); one byte, 1 where names below a public suffix
 //!           are its customers', else 0; count of names, then each name as text
 //! ```
 //!
@@ -18,7 +19,7 @@ use crate::enrich::envelope::{self, TableDate, TableError, TableKind};
 use crate::units::{Country, DomainName};
 
 /// The version this program writes, and the only one it reads.
-pub const FORMAT_VERSION: u16 = 1;
+pub const FORMAT_VERSION: u16 = 2;
 
 impl OwnerTable {
     /// A table from a file's bytes.
@@ -54,7 +55,7 @@ impl OwnerParts {
         for Source { title, place, read } in sources {
             put_text(&mut body, title);
             put_text(&mut body, place);
-            put_varint(&mut body, read.0.into());
+            put_varint(&mut body, read.map_or(0, |day| u64::from(day.0) + 1));
         }
         put_varint(&mut body, owners.len() as u64);
         for (Owner { id, name, country, seat, parent: _, source: _ }, parent, source) in owners {
@@ -63,13 +64,14 @@ impl OwnerParts {
             body.extend_from_slice(&country.map_or([0, 0], |Country(letters)| letters));
             put_text(&mut body, seat.as_deref().unwrap_or_default());
             put_varint(&mut body, parent.map_or(0, |at| at as u64 + 1));
-            put_varint(&mut body, *source as u64);
+            put_varint(&mut body, source.map_or(0, |at| at as u64 + 1));
         }
         put_varint(&mut body, rules.len() as u64);
-        for RuleParts { owner, purpose, source, has_customers, names } in rules {
+        for RuleParts { owner, purpose, source, purpose_source, has_customers, names } in rules {
             put_varint(&mut body, *owner as u64);
             put_varint(&mut body, *purpose as u64);
             put_varint(&mut body, *source as u64);
+            put_varint(&mut body, purpose_source.map_or(0, |at| at as u64 + 1));
             body.push((*has_customers).into());
             put_varint(&mut body, names.len() as u64);
             for name in names {
@@ -98,12 +100,14 @@ fn purposes(cursor: &mut Cursor<'_>) -> Result<Vec<Purpose>, TableError> {
 
 fn source(cursor: &mut Cursor<'_>) -> Result<Source, TableError> {
     let (title, place) = (cursor.text("source")?.into(), cursor.text("source")?.into());
-    let day = cursor.varint("source's day")?;
-    let read = u32::try_from(day).map_err(|_| TableError::Malformed { field: "source's day", found: day })?;
-    Ok(Source { title, place, read: TableDate(read) })
+    let found = cursor.varint("source's day")?;
+    let day =
+        |after| u32::try_from(after).map_err(|_| TableError::Malformed { field: "source's day", found });
+    let read = found.checked_sub(1).map(day).transpose()?.map(TableDate);
+    Ok(Source { title, place, read })
 }
 
-fn owner(cursor: &mut Cursor<'_>) -> Result<(Owner, Option<usize>, usize), TableError> {
+fn owner(cursor: &mut Cursor<'_>) -> Result<(Owner, Option<usize>, Option<usize>), TableError> {
     let (id, name) = (cursor.text("owner")?, cursor.text("owner")?);
     let letters: [u8; 2] = cursor.array("owner's country")?;
     let country = match letters {
@@ -117,7 +121,7 @@ fn owner(cursor: &mut Cursor<'_>) -> Result<(Owner, Option<usize>, usize), Table
     let seat = cursor.text("owner's seat")?;
     let seat = (!seat.is_empty()).then_some(&*seat);
     let parent = place(cursor, "owner's parent")?.checked_sub(1);
-    let source = place(cursor, "owner's source")?;
+    let source = place(cursor, "owner's source")?.checked_sub(1);
     Ok((Owner::new(&id, &name, country, seat), parent, source))
 }
 
@@ -127,6 +131,7 @@ fn rule(cursor: &mut Cursor<'_>, purposes: &[Purpose]) -> Result<RuleParts, Tabl
     let purpose =
         *purposes.get(at).ok_or(TableError::Malformed { field: "rule's purpose", found: at as u64 })?;
     let source = place(cursor, "rule's source")?;
+    let purpose_source = place(cursor, "purpose's source")?.checked_sub(1);
     let has_customers = match cursor.array("rule's customers")? {
         [0] => false,
         [1] => true,
@@ -138,7 +143,7 @@ fn rule(cursor: &mut Cursor<'_>, purposes: &[Purpose]) -> Result<RuleParts, Tabl
             .filter(|clean| clean.as_str() == name)
             .ok_or(TableError::Malformed { field: "name", found: name.len() as u64 })
     })?;
-    Ok(RuleParts { owner, purpose, source, has_customers, names })
+    Ok(RuleParts { owner, purpose, source, purpose_source, has_customers, names })
 }
 
 fn place(cursor: &mut Cursor<'_>, field: &'static str) -> Result<usize, TableError> {

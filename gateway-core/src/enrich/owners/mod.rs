@@ -32,19 +32,19 @@ pub struct Owner {
     pub seat: Option<Box<str>>,
     /// Place of the owning company in the list of owners.
     pub(crate) parent: Option<u16>,
-    /// Place of what proves all this in the list of sources.
-    pub(crate) source: u16,
+    /// Place of what proves country and seat in the list of sources; `None`: general knowledge.
+    pub(crate) source: Option<u16>,
 }
 
-/// What proves a rule or an owner.
+/// What proves a rule, or where an owner's seat is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Source {
     /// What it is.
     pub title: Box<str>,
     /// Where it is: a URL, or a file of this machine.
     pub place: Box<str>,
-    /// The day it was looked at.
-    pub read: TableDate,
+    /// The day it was looked at, or that of the copy that was; `None`: nobody did, it is general knowledge.
+    pub read: Option<TableDate>,
 }
 
 /// What a rule claims: one owner, one purpose, by one source.
@@ -53,6 +53,7 @@ pub(crate) struct Claim {
     pub(crate) owner: u16,
     pub(crate) purpose: Purpose,
     pub(crate) source: u16,
+    pub(crate) purpose_source: Option<u16>,
     pub(crate) has_customers: bool,
 }
 
@@ -78,8 +79,10 @@ pub struct Ownership<'t> {
     pub purpose: Purpose,
     /// The rule that says so: the name itself, or one that it lies below.
     pub rule: &'t str,
-    /// What proves the rule.
+    /// What proves that the name is the owner's.
     pub source: &'t Source,
+    /// What proves the purpose; `None` where it is general knowledge, or not known.
+    pub purpose_source: Option<&'t Source>,
     /// The user's list that says so; `None` for the curated table.
     pub list: Option<&'t str>,
     /// Are names below a rule that is a public suffix the customers'?
@@ -94,10 +97,14 @@ impl<'t> Ownership<'t> {
         parents(self.owners, self.owner)
     }
 
-    /// What proves name, country and seat of the owner.
+    /// What proves country and seat of the owner; `None` where they are general knowledge. What a user's list says is
+    /// proved by the list.
     #[must_use]
-    pub fn owner_source(&self) -> &'t Source {
-        self.sources.get(usize::from(self.owner.source)).unwrap_or(self.source)
+    pub fn owner_source(&self) -> Option<&'t Source> {
+        if self.list.is_some() {
+            return Some(self.source);
+        }
+        self.sources.get(usize::from(self.owner.source?))
     }
 }
 
@@ -113,8 +120,8 @@ pub struct OwnerParts {
     pub as_of: TableDate,
     /// Every source.
     pub sources: Vec<Source>,
-    /// Every owner with the places of its parent and of its source.
-    pub owners: Vec<(Owner, Option<usize>, usize)>,
+    /// Every owner with the places of its parent and of what proves its seat.
+    pub owners: Vec<(Owner, Option<usize>, Option<usize>)>,
     /// Every rule.
     pub rules: Vec<RuleParts>,
 }
@@ -126,8 +133,10 @@ pub struct RuleParts {
     pub owner: usize,
     /// What the names are for.
     pub purpose: Purpose,
-    /// Place of the source.
+    /// Place of what proves whose the names are.
     pub source: usize,
+    /// Place of what proves the purpose; `None`: general knowledge.
+    pub purpose_source: Option<usize>,
     /// Of names that are public suffixes: are the names below them the customers'? Elsewhere without meaning.
     pub has_customers: bool,
     /// Names that cover themselves and all below.
@@ -155,7 +164,7 @@ impl Owner {
             country,
             seat: seat.map(Into::into),
             parent: None,
-            source: 0,
+            source: None,
         }
     }
 }
@@ -173,7 +182,8 @@ impl OwnerTable {
             .into_iter()
             .map(|(owner, parent, source)| {
                 let parent = parent.map(|at| place(at, owner_count, "owner's parent")).transpose()?;
-                Ok(Owner { parent, source: place(source, source_count, "owner's source")?, ..owner })
+                let source = source.map(|at| place(at, source_count, "owner's source")).transpose()?;
+                Ok(Owner { parent, source, ..owner })
             })
             .collect::<Result<Vec<_>, TableError>>()?;
         if let Some(owner) = owners.iter().find(|owner| parents(&owners, owner).count() == MAX_PARENTS) {
@@ -184,12 +194,15 @@ impl OwnerTable {
         }
         let mut claims: Vec<Claim> = Vec::with_capacity(rules.len());
         let mut names = NameIndexBuilder::<3>::default();
-        for RuleParts { owner, purpose, source, has_customers, names: covered } in rules {
+        for RuleParts { owner, purpose, source, purpose_source, has_customers, names: covered } in rules {
             let at = u16::try_from(claims.len()).map_err(|_| TableError::TooLarge)?;
             claims.push(Claim {
                 owner: place(owner, owner_count, "rule's owner")?,
                 purpose,
                 source: place(source, source_count, "rule's source")?,
+                purpose_source: purpose_source
+                    .map(|at| place(at, source_count, "purpose's source"))
+                    .transpose()?,
                 has_customers,
             });
             for name in covered {
@@ -237,6 +250,7 @@ impl OwnerTable {
             purpose: claim.purpose,
             rule,
             source: self.sources.get(usize::from(claim.source))?,
+            purpose_source: claim.purpose_source.and_then(|at| self.sources.get(usize::from(at))),
             list: None,
             has_customers: claim.has_customers,
             owners: &self.owners,

@@ -3,7 +3,7 @@
 use super::model::{Listed, NameFacts, Owned, Source};
 use crate::enrich::lists::Listing;
 use crate::enrich::names::{Hosting, NameTables, Standing};
-use crate::enrich::owners::{Ownership, Purpose};
+use crate::enrich::owners::{self, Ownership, Purpose};
 use crate::units::DomainName;
 
 impl NameFacts {
@@ -26,7 +26,7 @@ impl NameFacts {
 
 impl Owned {
     fn of(ownership: &Ownership<'_>) -> Self {
-        let Ownership { owner, purpose, rule, source, list, .. } = ownership;
+        let Ownership { owner, purpose, rule, source, purpose_source, list, .. } = ownership;
         Self {
             owner: owner.name.to_string(),
             country: owner.country,
@@ -35,13 +35,16 @@ impl Owned {
             purpose: *purpose,
             rule: (*rule).to_owned(),
             list: list.map(str::to_owned),
-            source: Source {
-                title: source.title.to_string(),
-                place: source.place.to_string(),
-                read_on: source.read.to_string(),
-            },
+            source: source_of(source),
+            purpose_source: purpose_source.map(source_of),
+            seat_source: ownership.owner_source().map(source_of),
         }
     }
+}
+
+fn source_of(source: &owners::Source) -> Source {
+    let owners::Source { title, place, read } = source;
+    Source { title: title.to_string(), place: place.to_string(), read_on: read.map(|day| day.to_string()) }
 }
 
 impl Listed {

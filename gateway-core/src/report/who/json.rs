@@ -51,13 +51,15 @@ struct JsonOwned<'a> {
     rule: &'a str,
     list: Option<&'a str>,
     source: JsonSource<'a>,
+    purpose_source: Option<JsonSource<'a>>,
+    seat_source: Option<JsonSource<'a>>,
 }
 
 #[derive(Serialize)]
 struct JsonSource<'a> {
     title: &'a str,
     place: &'a str,
-    as_of: &'a str,
+    as_of: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -210,8 +212,8 @@ fn listed_shape(listed: &Listed) -> JsonListed<'_> {
 }
 
 fn owned_shape(owned: &Owned) -> JsonOwned<'_> {
-    let Owned { owner, country, seat, parents, purpose, rule, list, source } = owned;
-    let Source { title, place, read_on } = source;
+    let Owned { owner, country, seat, parents, purpose, rule, list, source, purpose_source, seat_source } =
+        owned;
     JsonOwned {
         name: owner,
         country: code(*country),
@@ -220,8 +222,15 @@ fn owned_shape(owned: &Owned) -> JsonOwned<'_> {
         purpose: purpose.word(),
         rule,
         list: list.as_deref(),
-        source: JsonSource { title, place, as_of: read_on },
+        source: source_shape(source),
+        purpose_source: purpose_source.as_ref().map(source_shape),
+        seat_source: seat_source.as_ref().map(source_shape),
     }
+}
+
+fn source_shape(source: &Source) -> JsonSource<'_> {
+    let Source { title, place, read_on } = source;
+    JsonSource { title, place, as_of: read_on.as_deref() }
 }
 
 fn registration_shape(registered: &Registered) -> JsonRegistration<'_> {

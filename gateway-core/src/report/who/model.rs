@@ -59,8 +59,12 @@ pub struct Owned {
     pub rule: String,
     /// The user's list whose rule it is; `None` for the curated table.
     pub list: Option<String>,
-    /// What proves the rule.
+    /// What proves that the name is the owner's.
     pub source: Source,
+    /// What proves the purpose; `None` where it is general knowledge, or not known.
+    pub purpose_source: Option<Source>,
+    /// What proves country and seat; `None` where they are general knowledge.
+    pub seat_source: Option<Source>,
 }
 
 /// Where a fact is from.
@@ -70,8 +74,8 @@ pub struct Source {
     pub title: String,
     /// Where it is found; empty for a list of the user's.
     pub place: String,
-    /// The day it was read, `YYYY-MM-DD`.
-    pub read_on: String,
+    /// The day it was read, `YYYY-MM-DD`; `None` where nobody did, and it is general knowledge.
+    pub read_on: Option<String>,
 }
 
 /// A list of the user's has the name.

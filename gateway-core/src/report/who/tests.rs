@@ -70,8 +70,10 @@ fn facts(host: &DomainName) -> NameFacts {
         source: Source {
             title: "A page".into(),
             place: "https://page.example/".into(),
-            read_on: "2026-11-23".into(),
+            read_on: (purpose != Purpose::Advertising).then(|| "2026-11-23".into()),
         },
+        purpose_source: None,
+        seat_source: None,
     };
     let text = host.as_str();
     let registrable = text.rsplit('.').take(2).collect::<Vec<_>>();
@@ -177,7 +179,8 @@ fn the_four_columns_differ_and_are_all_there() {
     let page = written(&dossier);
     for line in [
         "owner       Maker (Beijing, CN)",
-        "purpose     telemetry",
+        "seat source general knowledge, not looked up",
+        "purpose     telemetry (general knowledge, not looked up)",
         "by the rule stats.maker.example",
         "source      A page, https://page.example/ (as of 2026-11-23)",
         "registrant  unknown: the registry of maker.example was not asked",

@@ -1,6 +1,7 @@
 //! A dossier as text for a terminal.
 
-use super::model::{Dates, Dossier, NameFacts, NameLine, Owned, Registered, Subject};
+use super::model::{Dates, Dossier, NameFacts, NameLine, Owned, Registered, Source, Subject};
+use crate::enrich::owners::Purpose;
 use crate::report::amount::{percent, several};
 use crate::report::table::{Align, Style, Table, clean};
 use crate::report::text::{Look, line, title};
@@ -71,19 +72,39 @@ fn head(out: &mut String, dossier: &Dossier, look: &Look<'_>) {
     }
 }
 
+/// What is said of what nobody looked up.
+const NOT_LOOKED_UP: &str = "general knowledge, not looked up";
+
+fn source_words(source: &Source) -> String {
+    let Source { title, place, read_on } = source;
+    let place = if place.is_empty() { String::new() } else { format!(", {place}") };
+    let read = read_on.as_ref().map_or_else(|| NOT_LOOKED_UP.to_owned(), |day| format!("as of {day}"));
+    format!("{title}{place} ({read})")
+}
+
+/// The purpose, and who says so where that is not who says whose the name is.
+fn purpose_words(owned: &Owned) -> String {
+    let label = owned.purpose.label();
+    match &owned.purpose_source {
+        _ if owned.purpose == Purpose::Service => format!("{label}, not further known"),
+        None => format!("{label} ({NOT_LOOKED_UP})"),
+        Some(source) if *source == owned.source => label.to_owned(),
+        Some(source) => format!("{label}, by {}", source_words(source)),
+    }
+}
+
 fn owner_lines(facts: &NameFacts, dates: &Dates, said: &mut dyn FnMut(&str, &str)) {
     match &facts.owned {
         Some(owned) => {
             said("owner", &owned_words(owned));
-            said("purpose", owned.purpose.label());
+            if owned.country.is_some() && owned.list.is_none() {
+                let words = owned.seat_source.as_ref().map(source_words);
+                said("seat source", words.as_deref().unwrap_or(NOT_LOOKED_UP));
+            }
+            said("purpose", &purpose_words(owned));
             let of_list = owned.list.as_ref().map(|list| format!(" of your list {list}")).unwrap_or_default();
             said("by the rule", &format!("{}{of_list}", owned.rule));
-            let place = if owned.source.place.is_empty() {
-                String::new()
-            } else {
-                format!(", {}", owned.source.place)
-            };
-            said("source", &format!("{}{place} (as of {})", owned.source.title, owned.source.read_on));
+            said("source", &source_words(&owned.source));
         }
         None if dates.owners.is_empty() => said("owner", "unknown: this program has no table of owners"),
         None => said("owner", &format!("unknown: no rule covers it (table of {})", dates.owners)),

@@ -12,10 +12,12 @@ use crate::store::{Merged, Reader, Writer};
 use anyhow::bail;
 use clap::Subcommand;
 use gateway_core::query::{DeviceInfo, DeviceMatch};
+use gateway_core::report::text::Look;
 use gateway_core::units::Mac;
 use known::Household;
 use shape::JsonDevices;
 use std::io::Write;
+use std::path::Path;
 
 /// Lists the devices that were seen and what they are, labels and merges them.
 #[derive(Debug, clap::Args)]
@@ -180,6 +182,28 @@ fn show(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         }
         Ok(shown.is_empty().then(|| not_known(&args.device)))
     })
+}
+
+/// What a device is and by what it is told, and why, line by line; for the dossier on it.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn remarks(reader: &Reader, database: &Path, mac: Mac, look: &Look<'_>) -> anyhow::Result<Vec<String>> {
+    let household = Household::read(reader, database)?;
+    let Some(known) = household.devices.iter().find(|known| known.device.macs().any(|held| held == mac))
+    else {
+        return Ok(Vec::new());
+    };
+    let lines = show::identity(&household, known, look).into_iter();
+    let mut remarks: Vec<_> = lines.map(|(head, text)| format!("{head}: {text}")).collect();
+    let shared = known.shared.iter().flat_map(|shared| shared.because.clone());
+    let verdict = known.verdict.iter().flat_map(|verdict| &verdict.because);
+    let verdict = verdict.map(|because| {
+        let against = if because.is_against { "against it: " } else { "" };
+        format!("{against}{} ({})", because.says, because.source)
+    });
+    remarks.extend(shared.chain(verdict).map(|because| format!("because: {because}")));
+    Ok(remarks)
 }
 
 fn not_known(device: &DeviceMatch) -> String {

@@ -6,49 +6,59 @@ use super::words;
 use gateway_core::query::DeviceInfo;
 use gateway_core::report::amount::bytes;
 use gateway_core::report::table::{Style, clean};
+use gateway_core::report::text::Look;
 use gateway_core::units::Mac;
 use std::io::Write;
 
 pub(super) fn print_text(out: &mut dyn Write, household: &Household, known: &Known) -> anyhow::Result<()> {
     let look = ScreenArgs::default().look(0);
-    let DeviceInfo { mac, label, addrs, first_seen, last_seen, vendor_class, parameter_list, .. } =
-        &known.device;
+    let mac = known.device.mac;
     writeln!(out, "{}", look.paint.styled(&clean(&known.device.display_name()), Style::Bold))?;
-    let mut line = |head: &str, text: &str| writeln!(out, "  {head:<14}{}", clean(text));
-    if let Some(label) = label {
-        line("label", &format!("{label} (yours)"))?;
+    let mut lines = identity(household, known, &look);
+    if let Some(label) = &known.device.label {
+        lines.insert(0, ("label", format!("{label} (yours)")));
     }
-    line("what it is", &words::what(known))?;
-    line("MAC address", &address(known, household, *mac))?;
-    for part in &known.device.merged {
-        let times = match (part.first_seen, part.last_seen) {
-            (Some(first), Some(last)) => format!(", seen {} to {}", look.local(first), look.local(last)),
-            _ => String::new(),
-        };
-        line("and, merged", &format!("{}{times}", address(known, household, part.mac)))?;
-    }
-    for name in &known.hostnames {
-        let times = if name.times > 1 { format!(", {} times", name.times) } else { String::new() };
-        line("hostname", &format!("{} ({}{times})", name.hostname, words::source(&name.source)))?;
-    }
-    let addrs: Vec<_> = addrs.iter().map(ToString::to_string).collect();
-    line("addresses", &if addrs.is_empty() { "none known".to_owned() } else { addrs.join(" ") })?;
-    line("DHCP client", vendor_class.as_deref().unwrap_or("does not say what it is"))?;
-    line("DHCP options", parameter_list.as_deref().unwrap_or("not seen"))?;
     let at = |at: &Option<_>| at.map_or_else(|| "not seen".to_owned(), |at| look.local(at));
-    line("first seen", &at(first_seen))?;
-    line("last seen", &at(last_seen))?;
+    lines.push(("first seen", at(&known.device.first_seen)));
+    lines.push(("last seen", at(&known.device.last_seen)));
     let (up, down) = (known.volume.up_bytes, known.volume.down_bytes);
     let (up, down) = (bytes(up, look.is_exact), bytes(down, look.is_exact));
-    line("volume", &format!("{up} up, {down} down in the last {RECENT_DAYS} days of the data"))?;
+    lines.push(("volume", format!("{up} up, {down} down in the last {RECENT_DAYS} days of the data")));
+    for (head, text) in lines {
+        writeln!(out, "  {head:<14}{}", clean(&text))?;
+    }
     reasons(out, known)?;
-    let offers = household.offers.iter().filter(|offer| offer.into == *mac || offer.other == *mac);
+    let offers = household.offers.iter().filter(|offer| offer.into == mac || offer.other == mac);
     for offer in offers {
-        let other = if offer.into == *mac { offer.other } else { offer.into };
+        let other = if offer.into == mac { offer.other } else { offer.into };
         writeln!(out, "\nIt may be one device with {other}: {}.", clean(&offer.because.join("; ")))?;
         writeln!(out, "If it is: telltale devices merge {} {}", offer.into, offer.other)?;
     }
     Ok(())
+}
+
+/// What a device is and by what it is told: each line's head, and its text, which may hold what devices said.
+pub(super) fn identity(household: &Household, known: &Known, look: &Look<'_>) -> Vec<(&'static str, String)> {
+    let DeviceInfo { mac, addrs, vendor_class, parameter_list, merged, .. } = &known.device;
+    let mut lines =
+        vec![("what it is", words::what(known)), ("MAC address", address(known, household, *mac))];
+    for part in merged {
+        let times = match (part.first_seen, part.last_seen) {
+            (Some(first), Some(last)) => format!(", seen {} to {}", look.local(first), look.local(last)),
+            _ => String::new(),
+        };
+        lines.push(("and, merged", format!("{}{times}", address(known, household, part.mac))));
+    }
+    for name in &known.hostnames {
+        let times = if name.times > 1 { format!(", {} times", name.times) } else { String::new() };
+        lines.push(("hostname", format!("{} ({}{times})", name.hostname, words::source(&name.source))));
+    }
+    let addrs: Vec<_> = addrs.iter().map(ToString::to_string).collect();
+    lines.push(("addresses", if addrs.is_empty() { "none known".to_owned() } else { addrs.join(" ") }));
+    let said = |text: &Option<String>, else_: &str| text.clone().unwrap_or_else(|| else_.to_owned());
+    lines.push(("DHCP client", said(vendor_class, "does not say what it is")));
+    lines.push(("DHCP options", said(parameter_list, "not seen")));
+    lines
 }
 
 fn address(known: &Known, household: &Household, mac: Mac) -> String {

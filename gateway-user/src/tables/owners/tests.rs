@@ -3,6 +3,7 @@
 use super::*;
 use gateway_core::enrich::envelope::TableDate;
 use gateway_core::enrich::lists::ListFormat;
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 use gateway_core::enrich::names::Standing;
 use gateway_core::units::DomainName;
 use std::fs::write;
@@ -82,4 +83,51 @@ fn the_embedded_tables_are_small_in_memory() {
     assert!(tables.suffixes().memory_bytes() < 250_000, "{}", tables.suffixes().memory_bytes());
     let packed = embedded::packed(TableKind::Suffixes).unwrap();
     assert!(packed.len() < 60_000, "{}", packed.len());
+}
+
+/// What is said of a name, in the words of the check list.
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
+fn said(tables: &NameTables, text: &str) -> String {
+    match tables.standing_of(&name(text)) {
+        Standing::Owned(ownership) => {
+            let country =
+                ownership.owner.country.map_or_else(|| "-".to_owned(), |country| country.to_string());
+            format!("{} | {country} | {}", ownership.owner.name, ownership.purpose.word())
+        }
+        Standing::Hosted(hosting) => {
+            let platform = hosting.platform.map_or("nobody known", |platform| &*platform.owner.name);
+            format!("hosted | {} ({platform})", hosting.suffix)
+        }
+        Standing::Unknown => "unknown".to_owned(),
+    }
+}
+
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
+#[test]
+fn the_check_list_comes_out_right() {
+    let tables = embedded().unwrap();
+    let lines = include_str!("checks.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let checks: Vec<_> = lines.map(|line| line.split_once(" | ").unwrap()).collect();
+    let wrong: Vec<_> = checks
+        .iter()
+        .map(|(text, expected)| (*text, *expected, said(&tables, text)))
+        .filter(|(_, expected, found)| found != expected)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(checks.len() >= 150, "{}", checks.len());
+}
+
+/// Whoever prints what a rule says can print who says so.
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
+#[test]
+fn a_rule_says_who_shows_it_or_that_nobody_looked() {
+    let tables = embedded().unwrap();
+    let tracking = name("data.mistat.intl.xiaomi.com");
+    let found = tables.ownership_of(&tracking).unwrap();
+    assert!(found.source.read.is_some() && found.purpose_source == Some(found.source));
+    assert!(found.owner_source().is_some_and(|source| source.read.is_some()));
+    // What nobody looked up has no day, and is there to be seen.
+    let rules = tables.owners().rules();
+    let of_general_knowledge = rules.iter().filter(|rule| rule.source.read.is_none()).count();
+    assert!(of_general_knowledge > 0 && of_general_knowledge * 20 < rules.len(), "{of_general_knowledge}");
 }
