@@ -5,7 +5,6 @@
 
 use super::{choice, embedded, lists};
 use crate::config::ListConfig;
-#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 use anyhow::Context;
 use gateway_core::enrich::envelope::{TableError, TableKind};
 use gateway_core::enrich::names::NameTables;
