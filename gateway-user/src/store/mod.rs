@@ -5,6 +5,7 @@
 
 mod answers;
 mod column;
+mod conditions;
 mod devices;
 mod ids;
 mod late;
@@ -13,7 +14,9 @@ mod merging;
 mod open;
 mod reader;
 mod registrations;
+mod roll_up;
 mod sightings;
+mod sums;
 mod told;
 mod writer;
 
@@ -22,4 +25,5 @@ pub use devices::{Contacted, KnownHostname};
 pub use merging::Merged;
 pub use reader::Reader;
 pub use registrations::{KeptRegistration, Registrations};
+pub use roll_up::{Grain, Ladder, Upkeep};
 pub use writer::{Appended, Writer};

@@ -17,6 +17,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
+    include_str!("migrations/0006.sql"),
 ];
 
 /// How long to wait for another process's write, such as a label being set, before giving up.
@@ -142,6 +143,16 @@ fn migrate(db: &mut Connection, path: &Path) -> anyhow::Result<()> {
     if found.0 == APPLICATION_ID && found.1 == MIGRATIONS.len() {
         return Ok(());
     }
+    // Only a file without a page takes this; another does when it is vacuumed.
+    db.pragma_update(None, "auto_vacuum", "incremental")?;
+    // A table that others point to is made anew; SQLite asks for this, and takes it outside a transaction alone.
+    db.pragma_update(None, "foreign_keys", false)?;
+    let migrated = migrate_in_one(db, path);
+    db.pragma_update(None, "foreign_keys", true)?;
+    migrated
+}
+
+fn migrate_in_one(db: &mut Connection, path: &Path) -> anyhow::Result<()> {
     let tx = db
         .transaction_with_behavior(TransactionBehavior::Exclusive)
         .with_context(|| format!("lock the database {}", path.display()))?;
