@@ -4,9 +4,11 @@
 //! any time. The schema, with what each column means, is `migrations/*.sql`.
 
 mod answers;
+mod care;
 mod column;
 mod conditions;
 mod devices;
+mod forget;
 mod ids;
 mod late;
 mod memory;
@@ -21,7 +23,9 @@ mod told;
 mod writer;
 
 pub use answers::{KEPT_FOR_SECS, MAX_ANSWERS};
+pub use care::{Rows, Sheet, Status, backup, vacuum};
 pub use devices::{Contacted, KnownHostname};
+pub use forget::{Forgotten, forget_device, forget_name};
 pub use merging::Merged;
 pub use reader::Reader;
 pub use registrations::{KeptRegistration, Registrations};

@@ -333,28 +333,14 @@ fn fold(tx: &Transaction<'_>, run: &Run, to: Grain) -> anyhow::Result<()> {
 /// Removes the rows of a stretch. What they held is said in the ledger, so that the account still adds up.
 fn expire(tx: &Transaction<'_>, from: Grain, stretch: TimeRange) -> anyhow::Result<()> {
     for line in lines(tx, from, stretch)? {
-        remove_rows(tx, line.id, "expired", None)?;
+        tx.prepare_cached(
+            "INSERT INTO ledger SELECT ?1, 'expired', packets, bytes FROM (SELECT SUM(up_packets + down_packets) \
+             AS packets, SUM(up_bytes + down_bytes) AS bytes FROM flow WHERE interval = ?1) WHERE packets IS NOT NULL",
+        )?
+        .execute([line.id])?;
+        tx.prepare_cached("DELETE FROM flow WHERE interval = ?")?.execute([line.id])?;
         tx.prepare_cached("UPDATE interval SET grain = ? WHERE id = ?")?
             .execute(params![Grain::Gone as u8, line.id])?;
     }
-    Ok(())
-}
-
-/// Removes the rows of an interval, or one device's of them, and says so in its ledger.
-pub(super) fn remove_rows(
-    tx: &Transaction<'_>,
-    interval: i64,
-    counter: &str,
-    device: Option<i64>,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "INSERT INTO ledger SELECT ?1, ?2, packets, bytes FROM (SELECT SUM(up_packets + down_packets) AS packets, \
-         SUM(up_bytes + down_bytes) AS bytes FROM flow WHERE interval = ?1 AND (?3 IS NULL OR device = ?3)) \
-         WHERE packets IS NOT NULL \
-         ON CONFLICT DO UPDATE SET packets = packets + excluded.packets, bytes = bytes + excluded.bytes",
-    )?
-    .execute(params![interval, counter, device])?;
-    tx.prepare_cached("DELETE FROM flow WHERE interval = ?1 AND (?2 IS NULL OR device = ?2)")?
-        .execute(params![interval, device])?;
     Ok(())
 }

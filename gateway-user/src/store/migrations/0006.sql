@@ -21,3 +21,23 @@ INSERT INTO peer_6 SELECT id, addr, asn, organisation, country, as_of, registere
 DROP TABLE peer;
 ALTER TABLE peer_6 RENAME TO peer;
 CREATE INDEX peer_network ON peer (asn, country) WHERE addr IS NULL;
+
+-- For people who ask in SQL: numbers put into words. docs/schema.md describes them.
+CREATE VIEW v_device AS
+    SELECT m.id, coalesce(d.label, d.hostname, 'unnamed ' || lower(hex(d.mac))) AS device, lower(hex(d.mac)) AS mac
+    FROM device m JOIN device d ON d.id = coalesce(m.merged_into, m.id);
+CREATE VIEW v_flow AS
+    SELECT i.began_at, i.ended_at, datetime(i.began_at / 1000000000, 'unixepoch', 'localtime') AS began,
+           CASE i.grain WHEN 0 THEN 'drain' WHEN 1 THEN 'hour' ELSE 'day' END AS grain,
+           d.device, d.mac, nullif(n.text, '') AS name,
+           CASE f.evidence WHEN 1 THEN 'dns' WHEN 2 THEN 'http_host' WHEN 3 THEN 'quic_sni' WHEN 4 THEN 'tls_sni'
+               ELSE 'none' END AS evidence,
+           CASE f.kind WHEN 0 THEN 'flow' WHEN 1 THEN 'later_fragments' WHEN 2 THEN 'coarse' ELSE 'local' END AS kind,
+           f.protocol, f.port, lower(hex(p.addr)) AS peer, p.asn, p.organisation, p.country,
+           f.up_bytes, f.down_bytes, f.up_packets, f.down_packets, f.conversations
+    FROM interval i JOIN flow f ON f.interval = i.id JOIN v_device d ON d.id = f.device
+    JOIN name n ON n.id = f.name JOIN peer p ON p.id = f.peer;
+CREATE VIEW v_day AS
+    SELECT date(began_at / 1000000000, 'unixepoch', 'localtime') AS day, device, name, organisation, country,
+           sum(up_bytes) AS up_bytes, sum(down_bytes) AS down_bytes, sum(conversations) AS conversations
+    FROM v_flow WHERE kind IN ('flow', 'later_fragments') GROUP BY 1, 2, 3, 4, 5;
