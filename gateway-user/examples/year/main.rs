@@ -43,6 +43,9 @@ struct Arguments {
     /// How many last days are drained that often
     #[arg(long, default_value_t = 8)]
     fine_days: u64,
+    /// Measure the database of an earlier call, which had the same number of days
+    #[arg(long)]
+    only_measure: bool,
     /// Days for which each drain is kept
     #[arg(long, default_value_t = Ladder::default().raw_days)]
     raw_days: u32,
@@ -54,6 +57,9 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let Arguments { out, devices, days, seed, drain_every_secs, fine_days, .. } = &arguments;
+    if arguments.only_measure {
+        return measure(out, *days);
+    }
     anyhow::ensure!(!out.exists(), "{} is there already; name another file", out.display());
     let ladder =
         Ladder { raw_days: arguments.raw_days, hourly_days: arguments.hourly_days, ..Ladder::default() };

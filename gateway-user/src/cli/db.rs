@@ -1,7 +1,7 @@
 //! `telltale db`: looks after the database as a whole.
 
 use super::Outcome;
-use super::ask::DatabaseArg;
+use super::ask::{DatabaseArg, say};
 use crate::store::{self, Forgotten, Reader, Rows, Status};
 use anyhow::{Context, bail, ensure};
 use gateway_core::query::{DeviceMatch, Filter, NameMatch};
@@ -164,7 +164,7 @@ fn forget(path: &Path, what: &str, yes: bool, out: &mut dyn Write) -> anyhow::Re
         (_, true) => Filter { devices: vec![device.clone()], ..Filter::default() },
         (Some(name), false) => Filter { names: vec![name.clone()], ..Filter::default() },
         (None, false) => {
-            eprintln!("telltale: there is no device {what:?}, and it is no name: nothing is forgotten");
+            say(&format!("there is no device {what:?}, and it is no name: nothing is forgotten"));
             return Ok(Outcome::Nothing);
         }
     };
@@ -181,7 +181,7 @@ fn forget(path: &Path, what: &str, yes: bool, out: &mut dyn Write) -> anyhow::Re
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).context("read the answer")?;
         if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            eprintln!("telltale: nothing is forgotten");
+            say("nothing is forgotten");
             return Ok(Outcome::Nothing);
         }
     }
@@ -190,7 +190,7 @@ fn forget(path: &Path, what: &str, yes: bool, out: &mut dyn Write) -> anyhow::Re
         _ => store::forget_device(path, &device)?,
     };
     if done == Forgotten::default() {
-        eprintln!("telltale: nothing is known of {what}");
+        say(&format!("nothing is known of {what}"));
         return Ok(Outcome::Nothing);
     }
     let Forgotten { devices, names, rows } = done;

@@ -1,10 +1,9 @@
 //! `telltale sql`: a question in SQL, read-only.
 
-use super::ask::DatabaseArg;
+use super::ask::{DatabaseArg, say};
 use super::{Outcome, csv};
-use crate::store::Reader;
+use crate::store::{Reader, Sheet};
 use anyhow::Context;
-use gateway_core::report::table::{Align, Paint, Table};
 use rusqlite::types::Value;
 use std::io::Write;
 
@@ -39,6 +38,15 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let reader = Reader::open(&path)?
         .with_context(|| format!("find a database at {}: `telltale run` makes it", path.display()))?;
     let sheet = reader.ask(&args.question)?;
+    write(args, &sheet, out)?;
+    if sheet.rows.is_empty() {
+        say("the answer has no rows");
+        return Ok(Outcome::Nothing);
+    }
+    Ok(Outcome::Found)
+}
+
+fn write(args: &Args, sheet: &Sheet, out: &mut dyn Write) -> anyhow::Result<()> {
     if args.json {
         let rows: Vec<serde_json::Value> = sheet
             .rows
@@ -52,26 +60,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             csv::line(out, &row.iter().map(text).collect::<Vec<_>>())?;
         }
     } else if !sheet.rows.is_empty() {
-        let numbers = |column: usize| {
-            sheet.rows.iter().all(|row| matches!(row.get(column), Some(Value::Integer(_) | Value::Real(_))))
-        };
-        let heads: Vec<_> = sheet
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(place, name)| (name.as_str(), if numbers(place) { Align::Right } else { Align::Left }))
-            .collect();
-        let mut table = Table::new(&heads);
-        for row in &sheet.rows {
-            table.push(row.iter().map(text).collect());
+        let rows: Vec<Vec<String>> = sheet.rows.iter().map(|row| row.iter().map(text).collect()).collect();
+        let lines = || core::iter::once(&sheet.columns).chain(&rows);
+        let width = |place: usize| lines().filter_map(|row| row.get(place)).map(|cell: &String| cell.chars().count()).max();
+        let widths: Vec<usize> = (0..sheet.columns.len()).map(|place| width(place).unwrap_or(0)).collect();
+        for row in lines() {
+            let line: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            writeln!(out, "{}", line.join("  ").trim_end())?;
         }
-        out.write_all(table.render(0, None, Paint::Plain).as_bytes())?;
     }
-    if sheet.rows.is_empty() {
-        eprintln!("telltale: the answer has no rows");
-        return Ok(Outcome::Nothing);
-    }
-    Ok(Outcome::Found)
+    Ok(())
 }
 
 fn text(value: &Value) -> String {

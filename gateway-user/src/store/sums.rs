@@ -15,11 +15,12 @@ use gateway_core::units::{DomainName, Mac, Volume, WallTime};
 use rusqlite::types::Value;
 use rusqlite::{Row, params_from_iter};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// The key of a row, by number: device, peer, port, protocol, kind, opened_by, name, evidence, marks, application; and
 /// the bucket, 0 where there are none.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Key {
     device: i64,
     peer: i64,
@@ -32,6 +33,40 @@ struct Key {
     marks: u8,
     application: u8,
     bucket: usize,
+}
+
+/// Sums by key. Nobody from outside chooses these numbers to collide, so a quick hash will do.
+type Sums = HashMap<Key, Sum, BuildHasherDefault<Quick>>;
+
+/// Multiplies and turns; good for numbers that count up.
+#[derive(Default)]
+struct Quick(u64);
+
+impl Hasher for Quick {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+impl std::hash::Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { device, peer, name, port, protocol, kind, opened_by, evidence, marks, application, bucket } = self;
+        let small = u64::from_le_bytes([*protocol, *kind, *opened_by, *evidence, *marks, *application, 0, 0]);
+        state.write_u64(small | u64::from(*port) << 48);
+        state.write_u64(device.cast_unsigned() << 40 ^ *bucket as u64);
+        state.write_u64(name.cast_unsigned());
+        state.write_u64(peer.cast_unsigned());
+    }
 }
 
 struct Sum {
@@ -51,9 +86,6 @@ struct Holder {
     /// When the last drain in it began; only of a run.
     last_began_at: Option<i64>,
 }
-
-/// The first of the columns that a row's interval is read from.
-const HOLDER: usize = 16;
 
 impl Sum {
     fn of(holder: Holder) -> Self {
@@ -141,38 +173,39 @@ impl Reader {
         filter: &Filter,
         place: impl Fn(Holder) -> Option<(usize, bool)>,
         is_bucketed: bool,
-    ) -> anyhow::Result<HashMap<Key, Sum>> {
+    ) -> anyhow::Result<Sums> {
         let wanted = conditions(filter);
-        // In this order: each interval's rows lie side by side.
+        let holders = self.holders(range)?;
+        let (Some(first), Some(last)) = (holders.keys().min().copied(), holders.keys().max().copied()) else {
+            return Ok(Sums::default());
+        };
+        // Rows lie in the order of their intervals' numbers. Where most of a stretch is wanted it is read through.
+        let is_dense = last.abs_diff(first) / 2 <= holders.len() as u64;
+        let (which, bounds) = match is_dense {
+            true => ("BETWEEN ? AND ?", [first, last]),
+            false => {
+                ("IN (SELECT id FROM interval WHERE began_at >= ? AND began_at < ?)", [range.since.0, range.until.0])
+            }
+        };
         let sql = format!(
             "SELECT device, peer, port, protocol, kind, opened_by, name, evidence, marks, application, up_bytes, \
-             down_bytes, up_packets, down_packets, conversations, answer_secs, i.id, i.began_at, i.ended_at, \
-             i.began_at + i.last_began_boot_ns - i.began_boot_ns \
-             FROM interval i CROSS JOIN flow f ON f.interval = i.id \
-             WHERE i.began_at >= ? AND i.began_at < ? AND {}",
+             down_bytes, up_packets, down_packets, conversations, answer_secs, interval FROM flow f \
+             WHERE interval {which} AND {}",
             wanted.sql()
         );
         let mut statement = self.db.prepare_cached(&sql)?;
-        let bounds = [Value::from(range.since.0), Value::from(range.until.0)];
-        let mut rows = statement.query(params_from_iter(bounds.into_iter().chain(wanted.values)))?;
-        let mut sums = HashMap::<Key, Sum>::new();
+        let values = bounds.map(Value::from).into_iter().chain(wanted.values);
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut sums = Sums::default();
         let mut at = None;
         while let Some(row) = rows.next()? {
-            let id: i64 = row.get(HOLDER)?;
-            let (holder, placed) = match at {
-                Some((of, holder, placed)) if of == id => (holder, placed),
-                _ => {
-                    let holder = Holder {
-                        began_at: row.get(HOLDER + 1)?,
-                        ended_at: row.get(HOLDER + 2)?,
-                        last_began_at: row.get(HOLDER + 3)?,
-                    };
-                    let placed = place(holder);
-                    at = Some((id, holder, placed));
-                    (holder, placed)
-                }
+            let id: i64 = row.get(16)?;
+            let found = match at {
+                Some((of, found)) if of == id => found,
+                _ => holders.get(&id).and_then(|holder| Some((*holder, place(*holder)?))),
             };
-            let Some((bucket, is_coarse)) = placed else { continue };
+            at = Some((id, found));
+            let Some((holder, (bucket, is_coarse))) = found else { continue };
             let mut key = read_key(row)?;
             if is_bucketed {
                 key = Key { port: 0, protocol: 0, opened_by: 0, bucket, ..key };
@@ -192,6 +225,16 @@ impl Reader {
             sum.is_coarse |= is_coarse;
         }
         Ok(sums)
+    }
+
+    /// The intervals of a range by their numbers.
+    fn holders(&self, range: TimeRange) -> anyhow::Result<HashMap<i64, Holder>> {
+        let sql = "SELECT id, began_at, ended_at, began_at + last_began_boot_ns - began_boot_ns FROM interval \
+                   WHERE began_at >= ? AND began_at < ?";
+        let found = self.all(sql, [range.since.0.into(), range.until.0.into()], |row| {
+            Ok((row.get(0)?, Holder { began_at: row.get(1)?, ended_at: row.get(2)?, last_began_at: row.get(3)? }))
+        });
+        Ok(found?.into_iter().collect())
     }
 
     fn flow(&self, words: &mut Words, key: &Key, sum: &Sum) -> anyhow::Result<FlowSum> {
