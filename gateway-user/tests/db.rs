@@ -33,9 +33,9 @@ fn house() -> House {
 
 fn holds(house: &House, what: &[u8]) -> bool {
     let files = std::fs::read_dir(house.directory.path()).unwrap();
-    files.map(|file| std::fs::read(file.unwrap().path()).unwrap()).any(|bytes| {
-        bytes.windows(what.len()).any(|part| part == what)
-    })
+    files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .any(|bytes| bytes.windows(what.len()).any(|part| part == what))
 }
 
 fn seen_and_stored(house: &House) -> (u64, u64, u64) {
@@ -139,7 +139,10 @@ fn bytes_that_are_missing_are_found() {
 fn questions_in_sql_are_answered_and_change_nothing() {
     let house = house();
     let run = |args: &[&str]| house.run(&[&["sql"], args].concat());
-    let said = run(&["SELECT device, sum(up_bytes) AS up FROM v_flow WHERE name IS NULL GROUP BY 1 ORDER BY 1", "--csv"]);
+    let said = run(&[
+        "SELECT device, sum(up_bytes) AS up FROM v_flow WHERE name IS NULL GROUP BY 1 ORDER BY 1",
+        "--csv",
+    ]);
     assert!(String::from_utf8_lossy(&said.stdout).starts_with("device,up\n"), "{said:?}");
     let said = run(&["SELECT day, device FROM v_day WHERE name = 'www.google.com' LIMIT 1", "--json"]);
     let rows: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();

@@ -129,7 +129,10 @@ fn as_plain(sums: &[BucketSum]) -> Vec<(usize, String, String, i64, i64, i64)> {
         held.0 += i64::try_from(sum.volume.up_bytes).unwrap();
         held.1 += i64::try_from(sum.volume.down_bytes).unwrap();
     }
-    plain.into_iter().map(|((bucket, mac, said, asn), (up, down))| (bucket, mac, said, asn, up, down)).collect()
+    plain
+        .into_iter()
+        .map(|((bucket, mac, said, asn), (up, down))| (bucket, mac, said, asn, up, down))
+        .collect()
 }
 
 fn holes(reader: &Reader, until: i64) -> Vec<TimeRange> {
@@ -237,7 +240,8 @@ fn addresses_go_with_the_days_and_come_back_with_their_network() {
     let late = drain(2000, 60 * 24 * 8, 20, &[(1, 5, 1, 1, 1)]);
     writer.append(&late).unwrap();
     let peer = Filter { peers: vec!["203.0.113.5/32".parse().unwrap()], ..Filter::default() };
-    let back = reader(&path).flows(TimeRange { since: WallTime(now), until: WallTime(i64::MAX) }, &peer).unwrap();
+    let back =
+        reader(&path).flows(TimeRange { since: WallTime(now), until: WallTime(i64::MAX) }, &peer).unwrap();
     assert_eq!(back.len(), 1);
     assert_eq!(back[0].network.asn, Some(1));
 }
@@ -268,7 +272,10 @@ fn a_full_file_goes_down_the_ladder_oldest_and_finest_first() {
     assert!(upkeep(&mut writer, &wide, MIDNIGHT + 4 * DAY).is_empty());
     let tight = Ladder { max_bytes: 1, ..wide };
     let steps = upkeep(&mut writer, &tight, MIDNIGHT + 4 * DAY);
-    let order: Vec<_> = steps.iter().map(|s| if let Upkeep::Moved(to, r) = s { (*to, r.since) } else { panic!("{s:?}") }).collect();
+    let order: Vec<_> = steps
+        .iter()
+        .map(|s| if let Upkeep::Moved(to, r) = s { (*to, r.since) } else { panic!("{s:?}") })
+        .collect();
     assert!(order.is_sorted(), "hours, then days, then out: {order:?}");
     let ledger = reader(&path).ledger(TimeRange::EVER).unwrap();
     let expired = ledger.iter().find(|l| l.counter == "expired").unwrap().bytes.unwrap();

@@ -3,7 +3,8 @@
 
 use gateway_core::application::Application;
 use gateway_core::row::{
-    Answer, Batch, EpochId, Evidence, FlowRow, Interval, LedgerLine, Marks, Network, OpenedBy, RowKey, RowKind,
+    Answer, Batch, EpochId, Evidence, FlowRow, Interval, LedgerLine, Marks, Network, OpenedBy, RowKey,
+    RowKind,
 };
 use gateway_core::units::{BootTime, Country, DomainName, Mac, Volume, WallTime};
 use std::collections::BTreeMap;
@@ -84,12 +85,13 @@ impl Household {
             }
         }
         let drains = rows.into_iter().zip(answers).enumerate();
-        drains.map(|(place, (rows, answers))| {
-            *turn += 1;
-            let began = (day * 24 * HOUR) + place as u64 * every;
-            self.batch(*turn, (began, began + every), rows.into_values().collect(), answers)
-        })
-        .collect()
+        drains
+            .map(|(place, (rows, answers))| {
+                *turn += 1;
+                let began = (day * 24 * HOUR) + place as u64 * every;
+                self.batch(*turn, (began, began + every), rows.into_values().collect(), answers)
+            })
+            .collect()
     }
 
     fn visits(&self, day: u64, device: u64) -> Vec<Visit> {

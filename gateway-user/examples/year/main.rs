@@ -80,7 +80,8 @@ fn main() -> anyhow::Result<()> {
         for batch in house.day(day, every, &mut turn) {
             rows += batch.rows.len();
             drains.time(|| writer.append(&batch))?;
-            while upkeep.time(|| writer.upkeep(&ladder, &zone, batch.interval.ended_at))? != Upkeep::Nothing {}
+            while upkeep.time(|| writer.upkeep(&ladder, &zone, batch.interval.ended_at))? != Upkeep::Nothing {
+            }
         }
     }
     drop(writer);
@@ -119,7 +120,8 @@ fn measure(path: &Path, days: u64) -> anyhow::Result<()> {
     let mut statement = db.prepare(
         "SELECT grain, COUNT(DISTINCT i.id), COUNT(*) FROM interval i JOIN flow f ON f.interval = i.id GROUP BY grain",
     )?;
-    let counts = statement.query_map([], |row| Ok((row.get::<_, u8>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
+    let counts = statement
+        .query_map([], |row| Ok((row.get::<_, u8>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
     for found in counts {
         let (grain, lines, rows) = found?;
         println!("  grain {grain}: {rows} rows in {lines} intervals");

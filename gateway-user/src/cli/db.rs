@@ -88,7 +88,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             open(&path)?;
             let before = size(&path);
             store::vacuum(&path)?;
-            writeln!(out, "{}: {} before, {} now", path.display(), bytes(before, false), bytes(size(&path), false))?;
+            writeln!(
+                out,
+                "{}: {} before, {} now",
+                path.display(),
+                bytes(before, false),
+                bytes(size(&path), false)
+            )?;
             Ok(Outcome::Found)
         }
         Command::Backup { target, database } => {
@@ -101,7 +107,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 }
 
 fn open(path: &Path) -> anyhow::Result<Reader> {
-    Reader::open(path)?.with_context(|| format!("find a database at {}: `telltale run` makes it", path.display()))
+    Reader::open(path)?
+        .with_context(|| format!("find a database at {}: `telltale run` makes it", path.display()))
 }
 
 fn size(path: &Path) -> u64 {
@@ -168,7 +175,8 @@ fn forget(path: &Path, what: &str, yes: bool, out: &mut dyn Write) -> anyhow::Re
             return Ok(Outcome::Nothing);
         }
     };
-    let volume: u64 = reader.flows(gateway_core::query::TimeRange::EVER, &filter)?.iter().map(|f| f.volume.bytes()).sum();
+    let volume: u64 =
+        reader.flows(gateway_core::query::TimeRange::EVER, &filter)?.iter().map(|f| f.volume.bytes()).sum();
     // It would keep the log from being emptied.
     drop(reader);
     if !yes {

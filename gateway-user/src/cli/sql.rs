@@ -51,7 +51,15 @@ fn write(args: &Args, sheet: &Sheet, out: &mut dyn Write) -> anyhow::Result<()> 
         let rows: Vec<serde_json::Value> = sheet
             .rows
             .iter()
-            .map(|row| sheet.columns.iter().cloned().zip(row.iter().map(json)).collect::<serde_json::Map<_, _>>().into())
+            .map(|row| {
+                sheet
+                    .columns
+                    .iter()
+                    .cloned()
+                    .zip(row.iter().map(json))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()
+            })
             .collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
     } else if args.csv {
@@ -62,10 +70,13 @@ fn write(args: &Args, sheet: &Sheet, out: &mut dyn Write) -> anyhow::Result<()> 
     } else if !sheet.rows.is_empty() {
         let rows: Vec<Vec<String>> = sheet.rows.iter().map(|row| row.iter().map(text).collect()).collect();
         let lines = || core::iter::once(&sheet.columns).chain(&rows);
-        let width = |place: usize| lines().filter_map(|row| row.get(place)).map(|cell: &String| cell.chars().count()).max();
+        let width = |place: usize| {
+            lines().filter_map(|row| row.get(place)).map(|cell: &String| cell.chars().count()).max()
+        };
         let widths: Vec<usize> = (0..sheet.columns.len()).map(|place| width(place).unwrap_or(0)).collect();
         for row in lines() {
-            let line: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            let line: Vec<_> =
+                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
             writeln!(out, "{}", line.join("  ").trim_end())?;
         }
     }

@@ -55,9 +55,8 @@ impl Reader {
         };
         let sql = "SELECT grain, COUNT(*), SUM((SELECT COUNT(*) FROM flow WHERE interval = i.id)) \
                    FROM interval i GROUP BY grain";
-        let found: Vec<(u8, i64, i64)> = self
-            .all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .context("count the rows")?;
+        let found: Vec<(u8, i64, i64)> =
+            self.all(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).context("count the rows")?;
         let of = |grain: u8| {
             let line = found.iter().find(|(of, ..)| *of == grain);
             line.map_or(Rows::default(), |(_, intervals, rows)| Rows {
@@ -139,9 +138,12 @@ pub(super) fn rewrite(db: &Connection) -> anyhow::Result<()> {
 pub fn backup(database: &Path, target: &Path) -> anyhow::Result<()> {
     let db = open::for_reading(database)?
         .with_context(|| format!("find a database to copy at {}", database.display()))?;
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(target).with_context(|| {
-        format!("make the copy {}; name a file that is not there yet", target.display())
-    })?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(target)
+        .with_context(|| format!("make the copy {}; name a file that is not there yet", target.display()))?;
     let name = target.to_str().context("copy to a path that is text")?;
     let copied = db.execute("VACUUM INTO ?", [name]);
     if copied.is_err() {

@@ -19,7 +19,11 @@ impl Conditions {
     }
 
     /// `sql` for any of the entries; nothing if there are none.
-    pub(super) fn any<const N: usize>(&mut self, sql: &'static str, entries: impl Iterator<Item = [Value; N]>) {
+    pub(super) fn any<const N: usize>(
+        &mut self,
+        sql: &'static str,
+        entries: impl Iterator<Item = [Value; N]>,
+    ) {
         let entries: Vec<_> = entries.map(|values| (sql, values.to_vec())).collect();
         self.alternatives(entries);
     }

@@ -126,13 +126,7 @@ impl Writer {
     }
 
     /// The oldest stretch of rows of one grain that ends by `due`, as long as the next grain's are.
-    fn oldest(
-        &self,
-        from: Grain,
-        to: Grain,
-        zone: &TimeZone,
-        due: i64,
-    ) -> anyhow::Result<Option<TimeRange>> {
+    fn oldest(&self, from: Grain, to: Grain, zone: &TimeZone, due: i64) -> anyhow::Result<Option<TimeRange>> {
         let sql = "SELECT began_at FROM interval WHERE grain = ? AND is_clock_set = 1 AND began_at < ? \
                    ORDER BY began_at LIMIT 1";
         let oldest: Option<i64> =

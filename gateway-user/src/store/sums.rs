@@ -1,9 +1,7 @@
 //! Reads rows added up: by their whole key, or by stretches of the calendar. Rows are added by their numbers first, in
 //! one pass over the file and without sorting, so that each sum is put into words once.
 
-use super::column::{
-    addr_of, application_of, evidence_of, kind_of, mac_of, marks_of, opened_by_of,
-};
+use super::column::{addr_of, application_of, evidence_of, kind_of, mac_of, marks_of, opened_by_of};
 use super::conditions::{Conditions, device_condition, name_condition, peer_condition};
 use super::ids::read_network;
 use super::reader::Reader;
@@ -60,7 +58,19 @@ impl Hasher for Quick {
 
 impl std::hash::Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { device, peer, name, port, protocol, kind, opened_by, evidence, marks, application, bucket } = self;
+        let Self {
+            device,
+            peer,
+            name,
+            port,
+            protocol,
+            kind,
+            opened_by,
+            evidence,
+            marks,
+            application,
+            bucket,
+        } = self;
         let small = u64::from_le_bytes([*protocol, *kind, *opened_by, *evidence, *marks, *application, 0, 0]);
         state.write_u64(small | u64::from(*port) << 48);
         state.write_u64(device.cast_unsigned() << 40 ^ *bucket as u64);
@@ -183,9 +193,10 @@ impl Reader {
         let is_dense = last.abs_diff(first) / 2 <= holders.len() as u64;
         let (which, bounds) = match is_dense {
             true => ("BETWEEN ? AND ?", [first, last]),
-            false => {
-                ("IN (SELECT id FROM interval WHERE began_at >= ? AND began_at < ?)", [range.since.0, range.until.0])
-            }
+            false => (
+                "IN (SELECT id FROM interval WHERE began_at >= ? AND began_at < ?)",
+                [range.since.0, range.until.0],
+            ),
         };
         let sql = format!(
             "SELECT device, peer, port, protocol, kind, opened_by, name, evidence, marks, application, up_bytes, \
@@ -232,7 +243,10 @@ impl Reader {
         let sql = "SELECT id, began_at, ended_at, began_at + last_began_boot_ns - began_boot_ns FROM interval \
                    WHERE began_at >= ? AND began_at < ?";
         let found = self.all(sql, [range.since.0.into(), range.until.0.into()], |row| {
-            Ok((row.get(0)?, Holder { began_at: row.get(1)?, ended_at: row.get(2)?, last_began_at: row.get(3)? }))
+            Ok((
+                row.get(0)?,
+                Holder { began_at: row.get(1)?, ended_at: row.get(2)?, last_began_at: row.get(3)? },
+            ))
         });
         Ok(found?.into_iter().collect())
     }
