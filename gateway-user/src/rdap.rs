@@ -4,15 +4,15 @@
 //! One question per registrable domain and month, at most one a second; answers are kept in the database. The
 //! transport is the caller's, so that this can be tested without a network.
 
+use crate::clock;
+use crate::config::UpdateConfig;
 use crate::store::{KeptRegistration, Reader, Registrations};
+use crate::tables::update::Client;
 use anyhow::{Context, bail};
 use gateway_core::enrich::rdap::{Registration, domain_url, registrar_url, registration, servers_of};
 use gateway_core::units::{DomainName, WallTime};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// Where IANA says which server knows which top-level domain (RFC 9224).
-pub const BOOTSTRAP_URL: &str = "https://data.iana.org/rdap/dns.json";
 
 /// An answer is asked for again after this: registrations change seldom.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -47,6 +47,44 @@ pub trait Pace {
     fn wait(&mut self, how_long: Duration);
 }
 
+/// The kind of answer that servers are asked for (RFC 7480 §4.2).
+const ACCEPT: &str = "application/rdap+json, application/json";
+
+/// Over HTTPS, by the settings of `[update]`.
+struct Web(Client);
+
+impl Fetch for Web {
+    fn get(&mut self, url: &str) -> anyhow::Result<Fetched> {
+        let answer =
+            self.0.get(url, ACCEPT, MAX_ANSWER_LEN).with_context(|| format!("ask {}", host_of(url)))?;
+        Ok(answer.map_or(Fetched::Missing, Fetched::Found))
+    }
+}
+
+/// The machine's clock.
+struct Clock;
+
+impl Pace for Clock {
+    fn now(&self) -> WallTime {
+        clock::now().map(|now| now.wall).unwrap_or_default()
+    }
+    fn wait(&mut self, how_long: Duration) {
+        std::thread::sleep(how_long);
+    }
+}
+
+/// [`look_up`] over HTTPS, by the settings of `[update]`.
+///
+/// # Errors
+/// As there.
+pub fn ask_registry(
+    domain: &DomainName,
+    config: &UpdateConfig,
+    database: &Path,
+) -> anyhow::Result<KeptRegistration> {
+    look_up(domain, &config.rdap, database, &mut Web(Client::new(config)?), &mut Clock)
+}
+
 /// Finds out who registered `domain`: from the database if the answer there is young enough, else from its registry
 /// and registrar, with what it learned kept.
 ///
@@ -54,6 +92,7 @@ pub trait Pace {
 /// If nobody could be asked, or the answer was nonsense; the database then keeps what it had.
 pub fn look_up(
     domain: &DomainName,
+    list_url: &str,
     database: &Path,
     fetch: &mut dyn Fetch,
     pace: &mut dyn Pace,
@@ -70,19 +109,20 @@ pub fn look_up(
         // A clock that was set back makes the last question one of the future: then the whole second is waited.
         pace.wait(BETWEEN.saturating_sub(age(asked, pace.now())));
     }
-    let fresh = ask(domain, database, fetch, pace)?;
+    let fresh = ask(domain, list_url, database, fetch, pace)?;
     store.keep(domain, &fresh)?;
     Ok(fresh)
 }
 
 fn ask(
     domain: &DomainName,
+    list_url: &str,
     database: &Path,
     fetch: &mut dyn Fetch,
     pace: &mut dyn Pace,
 ) -> anyhow::Result<KeptRegistration> {
-    let servers =
-        servers_of(&bootstrap(database, fetch, pace)?, domain).context("read IANA's list of RDAP servers")?;
+    let servers = servers_of(&bootstrap(list_url, database, fetch, pace)?, domain)
+        .context("read IANA's list of RDAP servers")?;
     let asked_at = pace.now();
     let Some(server) = servers.first() else {
         let nothing = Registration::default();
@@ -123,13 +163,18 @@ fn ask(
 }
 
 /// IANA's file: kept beside the database, fetched anew once a month.
-fn bootstrap(database: &Path, fetch: &mut dyn Fetch, pace: &mut dyn Pace) -> anyhow::Result<Vec<u8>> {
+fn bootstrap(
+    list_url: &str,
+    database: &Path,
+    fetch: &mut dyn Fetch,
+    pace: &mut dyn Pace,
+) -> anyhow::Result<Vec<u8>> {
     let path = bootstrap_path(database);
     if is_young(&path, pace.now()) {
         return std::fs::read(&path).with_context(|| format!("read {}", path.display()));
     }
-    let Fetched::Found(file) = fetch.get(BOOTSTRAP_URL)? else {
-        bail!("{} has no list of RDAP servers", host_of(BOOTSTRAP_URL));
+    let Fetched::Found(file) = fetch.get(list_url)? else {
+        bail!("{} has no list of RDAP servers", host_of(list_url));
     };
     // Nonsense is not kept.
     servers_of(&file, &DomainName::parse("com").context("name a domain")?)

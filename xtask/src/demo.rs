@@ -54,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("  {binary} top names --database {database}");
     println!("  {binary} flows --database {database}");
     println!("  {binary} devices --database {database}");
+    println!("  {binary} who {EXPLAINED} --database {database}");
     println!("  {binary} explain {EXPLAINED} --database {database}");
     println!("To walk through the household yourself: cargo xtask lab");
     Ok(())

@@ -45,6 +45,12 @@ impl DatabaseArg {
             None => Ok(Config::load(&ConfigFlags::default())?.database),
         }
     }
+
+    /// The same, by a configuration that is read already.
+    #[must_use]
+    pub fn path_or(&self, config: &Config) -> PathBuf {
+        self.database.clone().unwrap_or_else(|| config.database.clone())
+    }
 }
 
 /// Which rows. Given twice, a flag takes either; different flags all have to fit.

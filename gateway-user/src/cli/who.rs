@@ -5,8 +5,10 @@ use super::ask::{Asked, DatabaseArg, limit, say};
 use super::devices;
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
-use crate::config::{Config, ConfigFlags};
+use crate::config::{Config, ConfigFlags, UpdateConfig};
+use crate::rdap;
 use crate::store::{KeptRegistration, Reader};
+use anyhow::bail;
 use gateway_core::enrich::names::NameTables;
 use gateway_core::enrich::owners::Owner;
 use gateway_core::query::{Filter, FlowSum, TimeRange};
@@ -15,14 +17,18 @@ use gateway_core::report::who::{
 };
 use gateway_core::units::DomainName;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Tells who is behind a name, an address, a network or a device: owner, registrant, network and country, each with its
 /// source, and how much was exchanged with it.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  telltale who data.mistat.intl.xiaomi.com\n  telltale who 47.241.1.5\n  \
-    telltale who AS45102 --last 7d\n  telltale who Xiaomi\n  telltale who \"Redmi Note 8\" --json\n\nWithout a range, all that the database holds is added up."
+    telltale who AS45102 --last 7d\n  telltale who Xiaomi\n  telltale who \"Redmi Note 8\" --json\n  telltale who tracking.miui.com --rdap\n\n\
+    Without a range, all that the database holds is added up.\n\n\
+    --rdap asks the registry of the registrable domain, miui.com in the example, and its registrar where that keeps the \
+    registrant: both learn the domain and this gateway's address, and IANA that somebody asks. Answers are kept for 30 \
+    days, and no more than one question a second is put."
 )]
 pub struct Args {
     /// A name (it and all below), an address, a network (AS45102), an owner or a device.
@@ -33,6 +39,12 @@ pub struct Args {
     /// Lines shown of each list, 0 for all. JSON has all.
     #[arg(long, default_value_t = LINES)]
     limit: usize,
+    /// Ask a name's registry who registered it, over HTTPS; never done without this.
+    #[arg(long)]
+    rdap: bool,
+    /// Configuration file [default: /etc/telltale/telltale.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -53,8 +65,8 @@ const MAX_DAYS: usize = 400;
 /// # Errors
 /// If the database or a table cannot be read, the subject is nobody or the output cannot be written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let config = Config::load(&ConfigFlags::default())?;
-    let path = args.database.path()?;
+    let config = Config::load(&ConfigFlags { config: args.config.clone(), ..ConfigFlags::default() })?;
+    let path = args.database.path_or(&config);
     let names = super::ask::name_tables(&config, &path)?;
     let networks = super::ask::network_tables(&config, &path)?;
     let asked = Asked::of(&path, &args.range.or_everything())?;
@@ -63,7 +75,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         None => Vec::new(),
     };
     let subject = subject_of(&args.subject, &known, &|text| owner_called(&names, text))?;
-    let registered = registered(&subject, &names, &path)?;
+    let registered = match registrable(&subject, &names) {
+        Some(domain) => registered(domain, args.rdap.then_some(&config.update), &path)?,
+        None if args.rdap => bail!("--rdap asks about names: {subject} is none that somebody registers"),
+        None => None,
+    };
     let filter = subject.filter();
     let flows = flows(asked.as_ref(), &filter)?;
     let remarks = match (&subject, &asked) {
@@ -145,12 +161,26 @@ fn days(
     Ok(days)
 }
 
-fn registered(subject: &Subject, names: &NameTables, database: &Path) -> anyhow::Result<Option<Registered>> {
-    let Subject::Name(name) = subject else { return Ok(None) };
-    let Some(domain) = names.registrable(name).and_then(DomainName::parse) else { return Ok(None) };
-    let kept = match Reader::open(database)? {
-        Some(reader) => reader.registration(&domain)?,
-        None => None,
+/// The domain of a name that somebody registered.
+fn registrable(subject: &Subject, names: &NameTables) -> Option<DomainName> {
+    let Subject::Name(name) = subject else { return None };
+    names.registrable(name).and_then(DomainName::parse)
+}
+
+/// What is kept of its registration; with `ask`, after its registry was asked.
+fn registered(
+    domain: DomainName,
+    ask: Option<&UpdateConfig>,
+    database: &Path,
+) -> anyhow::Result<Option<Registered>> {
+    let asked = ask.map(|config| rdap::ask_registry(&domain, config, database));
+    let kept = match asked {
+        Some(Ok(kept)) => Some(kept),
+        Some(Err(error)) => {
+            say(&format!("nothing new about the registration of {domain}: {error:#}"));
+            kept(&domain, database)?
+        }
+        None => kept(&domain, database)?,
     };
     Ok(kept.map(|KeptRegistration { asked_at, server, registration }| Registered {
         domain,
@@ -158,4 +188,8 @@ fn registered(subject: &Subject, names: &NameTables, database: &Path) -> anyhow:
         asked_at,
         registration,
     }))
+}
+
+fn kept(domain: &DomainName, database: &Path) -> anyhow::Result<Option<KeptRegistration>> {
+    Reader::open(database)?.map_or(Ok(None), |reader| reader.registration(domain))
 }

@@ -10,6 +10,8 @@ const DEFAULT_NETWORKS: [&str; 2] = [
     "https://download.db-ip.com/free/dbip-asn-lite-{YYYY-MM}.mmdb.gz",
     "https://download.db-ip.com/free/dbip-country-lite-{YYYY-MM}.mmdb.gz",
 ];
+/// Where IANA says which server knows which top-level domain's registrations (RFC 9224).
+const DEFAULT_RDAP: &str = "https://data.iana.org/rdap/dns.json";
 /// Seconds until a connection must stand.
 const DEFAULT_CONNECT_SECS: u64 = 15;
 /// Seconds for which a server may send nothing.
@@ -50,6 +52,8 @@ pub struct UpdateConfig {
     pub vendors: Vec<Source>,
     /// Where the table of public suffixes comes from.
     pub suffixes: Vec<Source>,
+    /// Where the list of the servers that know registrations comes from (RFC 9224).
+    pub rdap: String,
 }
 
 /// One file to fetch, and what is published about it.
@@ -129,6 +133,7 @@ pub(super) struct RawUpdate {
     owners: Option<Vec<Source>>,
     vendors: Option<Vec<Source>>,
     suffixes: Option<Vec<Source>>,
+    rdap: Option<String>,
 }
 
 impl Default for UpdateConfig {
@@ -153,6 +158,7 @@ impl UpdateConfig {
             owners,
             vendors,
             suffixes,
+            rdap,
         } = raw;
         let secs = |given: Option<Secs>, default| given.map_or(default, |Secs(secs)| secs);
         Self {
@@ -168,6 +174,7 @@ impl UpdateConfig {
             owners: owners.unwrap_or_default(),
             vendors: vendors.unwrap_or_default(),
             suffixes: suffixes.unwrap_or_default(),
+            rdap: rdap.unwrap_or_else(|| DEFAULT_RDAP.to_owned()),
         }
     }
 }
@@ -259,6 +266,7 @@ mod tests {
             owners = [{{ url = "https://a.example/o", sha256 = "{hex}" }}]
             vendors = ["https://a.example/v"]
             suffixes = [{{ url = "https://a.example/s", sha256_url = "https://a.example/s.sha256" }}]
+            rdap = "https://a.example/dns.json"
             "#
         ));
         let expected = UpdateConfig {
@@ -277,6 +285,7 @@ mod tests {
                 sha256_url: Some("https://a.example/s.sha256".into()),
                 ..Source::plain("https://a.example/s")
             }],
+            rdap: "https://a.example/dns.json".into(),
         };
         assert_eq!(config.unwrap(), expected);
     }

@@ -51,6 +51,7 @@ fn clock() -> Clock {
     Clock { now: i64::try_from(now.as_nanos()).unwrap(), waited: Duration::ZERO }
 }
 
+const BOOTSTRAP_URL: &str = "https://data.iana.org/rdap/dns.json";
 const LIST: (&str, &str) = (BOOTSTRAP_URL, r#"{"services":[[["com"],["https://registry.example/v1/"]]]}"#);
 const REGISTRY: (&str, &str) = (
     "https://registry.example/v1/domain/example.com",
@@ -74,7 +75,7 @@ fn the_registry_then_the_registrar_and_then_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("t.db");
     let (mut servers, mut clock) = (Servers::with(&[LIST, REGISTRY, REGISTRAR]), clock());
-    let found = look_up(&domain(), &database, &mut servers, &mut clock).unwrap();
+    let found = look_up(&domain(), BOOTSTRAP_URL, &database, &mut servers, &mut clock).unwrap();
     assert_eq!(found.server, "registrar.example");
     assert_eq!(found.registration.registrant.as_deref(), Some("Example Co"));
     assert_eq!(found.registration.registered_on.as_deref(), Some("2001-09-18"), "from the registry");
@@ -83,11 +84,11 @@ fn the_registry_then_the_registrar_and_then_nobody() {
 
     servers.asked.clear();
     clock.now += 29 * DAY_NS;
-    let again = look_up(&domain(), &database, &mut servers, &mut clock).unwrap();
+    let again = look_up(&domain(), BOOTSTRAP_URL, &database, &mut servers, &mut clock).unwrap();
     assert_eq!((again, servers.asked.len()), (found.clone(), 0), "kept for a month");
 
     clock.now += 2 * DAY_NS;
-    let later = look_up(&domain(), &database, &mut servers, &mut clock).unwrap();
+    let later = look_up(&domain(), BOOTSTRAP_URL, &database, &mut servers, &mut clock).unwrap();
     assert!(later.asked_at > found.asked_at);
     assert_eq!(servers.asked, [BOOTSTRAP_URL, REGISTRY.0, REGISTRAR_URL], "the list is a month old as well");
 }
@@ -97,7 +98,9 @@ fn a_registrar_that_does_not_answer_takes_nothing_away() {
     for broken in ["refused", "{}", r#"{"objectClassName":"domain","ldhName":"other.com"}"#] {
         let folder = tempfile::tempdir().unwrap();
         let mut servers = Servers::with(&[LIST, REGISTRY, (REGISTRAR_URL, broken)]);
-        let found = look_up(&domain(), &folder.path().join("t.db"), &mut servers, &mut clock()).unwrap();
+        let found =
+            look_up(&domain(), BOOTSTRAP_URL, &folder.path().join("t.db"), &mut servers, &mut clock())
+                .unwrap();
         assert_eq!(found.server, "registry.example", "{broken}");
         assert_eq!(found.registration.registered_on.as_deref(), Some("2001-09-18"));
     }
@@ -109,10 +112,10 @@ fn a_country_without_rdap_is_an_answer_that_is_kept() {
     let database = folder.path().join("t.db");
     let (mut servers, mut clock) = (Servers::with(&[LIST]), clock());
     let domain = DomainName::parse("example.cn").unwrap();
-    let found = look_up(&domain, &database, &mut servers, &mut clock).unwrap();
+    let found = look_up(&domain, BOOTSTRAP_URL, &database, &mut servers, &mut clock).unwrap();
     assert_eq!((found.server.as_str(), &found.registration), ("", &Registration::default()));
     servers.asked.clear();
-    look_up(&domain, &database, &mut servers, &mut clock).unwrap();
+    look_up(&domain, BOOTSTRAP_URL, &database, &mut servers, &mut clock).unwrap();
     assert!(servers.asked.is_empty());
 }
 
@@ -122,7 +125,7 @@ fn failures_name_the_server_and_keep_what_was_there() {
     let database = folder.path().join("t.db");
     let mut clock = clock();
     let failure = |servers: &mut Servers, clock: &mut Clock| {
-        format!("{:#}", look_up(&domain(), &database, servers, clock).unwrap_err())
+        format!("{:#}", look_up(&domain(), BOOTSTRAP_URL, &database, servers, clock).unwrap_err())
     };
     assert_eq!(
         failure(&mut Servers::with(&[(BOOTSTRAP_URL, "refused")]), &mut clock),
@@ -141,8 +144,8 @@ fn failures_name_the_server_and_keep_what_was_there() {
         failure(&mut Servers::with(&[(REGISTRY.0, "<html>")]), &mut clock),
         "ask registry.example of example.com: the answer is not an RDAP domain"
     );
-    look_up(&domain(), &database, &mut Servers::with(&[REGISTRY]), &mut clock).unwrap();
+    look_up(&domain(), BOOTSTRAP_URL, &database, &mut Servers::with(&[REGISTRY]), &mut clock).unwrap();
     clock.now += 31 * DAY_NS;
-    assert!(look_up(&domain(), &database, &mut Servers::with(&[LIST]), &mut clock).is_err());
+    assert!(look_up(&domain(), BOOTSTRAP_URL, &database, &mut Servers::with(&[LIST]), &mut clock).is_err());
     assert!(Reader::open(&database).unwrap().unwrap().registration(&domain()).unwrap().is_some());
 }

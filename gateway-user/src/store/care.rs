@@ -105,7 +105,7 @@ impl Reader {
     pub fn ask(&self, sql: &str) -> anyhow::Result<Sheet> {
         self.db.pragma_update(None, "query_only", true)?;
         let mut statement = self.db.prepare(sql).context("understand the question")?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(ToOwned::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(ToOwned::to_owned).collect();
         let width = columns.len();
         let read = |row: &rusqlite::Row<'_>| (0..width).map(|column| row.get(column)).collect();
         let rows = statement.query_map([], read).context("ask the database")?;

@@ -120,10 +120,8 @@ impl Reader {
     pub fn flows(&self, range: TimeRange, filter: &Filter) -> anyhow::Result<Vec<FlowSum>> {
         let sums = self.add_up(range, filter, |_| Some((0, false)), false).context("read the rows")?;
         let mut words = Words::of(self)?;
-        let mut flows = Vec::with_capacity(sums.len());
-        for (key, sum) in &sums {
-            flows.push(self.flow(&mut words, key, sum).context("read the rows")?);
-        }
+        let flows = sums.iter().map(|(key, sum)| self.flow(&mut words, key, sum));
+        let mut flows: Vec<_> = flows.collect::<anyhow::Result<_>>().context("read the rows")?;
         flows.sort_unstable_by(|a, b| a.key.cmp(&b.key).then_with(|| a.network.cmp(&b.network)));
         // Merged devices have rows of their own.
         flows.dedup_by(|next, sum| next.key == sum.key && next.network == sum.network && sum.add(next));
@@ -145,10 +143,8 @@ impl Reader {
         };
         let sums = self.add_up(buckets.range(), filter, place, true).context("read the rows by time")?;
         let mut words = Words::of(self)?;
-        let mut found = Vec::with_capacity(sums.len());
-        for (key, sum) in &sums {
-            found.push(self.bucket_sum(&mut words, key, sum).context("read the rows by time")?);
-        }
+        let found = sums.iter().map(|(key, sum)| self.bucket_sum(&mut words, key, sum));
+        let mut found: Vec<_> = found.collect::<anyhow::Result<_>>().context("read the rows by time")?;
         found.sort_by(|a, b| order(a).cmp(&order(b)));
         found.dedup_by(|next, sum| {
             let is_same = order(next) == order(sum);

@@ -91,6 +91,14 @@ impl House {
         command
     }
 
+    /// Another command of the program, with the same settings.
+    pub fn other(&self, command: &str, args: &[&str]) -> Output {
+        let mut other = Command::new(env!("CARGO_BIN_EXE_telltale"));
+        other.arg(command).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TZ", "UTC");
+        other.arg("--config").arg(self.path("telltale.toml"));
+        other.arg("--database").arg(self.path("telltale.db")).args(args).output().unwrap()
+    }
+
     pub fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }

@@ -5,6 +5,7 @@
 mod faults;
 mod house;
 mod places;
+mod registries;
 mod server;
 #[path = "../../src/tables/tests/writer.rs"]
 #[allow(dead_code, reason = "not every value is written here")]

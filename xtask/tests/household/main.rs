@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
 
 mod capture;
+mod columns;
 mod daemon;
 mod telltale;
 mod truth;

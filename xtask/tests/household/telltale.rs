@@ -165,6 +165,7 @@ fn an_evening_is_stored_to_the_byte_with_its_names() {
     let mut query = database
         .prepare("SELECT DISTINCT text FROM flow JOIN name ON name.id = flow.name JOIN device ON device.id = flow.device WHERE mac = ?1")
         .unwrap();
+    super::columns::check(&tool::build_telltale().unwrap(), &directory.join("telltale.db"));
     let redmi = household.device("redmi").unwrap();
     let mut rows = query.query([redmi.spec.mac.as_slice()]).unwrap();
     while let Some(row) = rows.next().unwrap() {

@@ -31,6 +31,13 @@ pub(super) fn judge(hints: Vec<Hint>) -> Option<Verdict> {
         (Confidence::Certain, 1) => Confidence::Likely,
         _ => Confidence::Hint,
     };
+    // Two weak signs of which one tells the maker and the other the kind do not make one device of that maker and kind.
+    let is_one_story = |make: &&str| {
+        let tells_both =
+            |hint: &Hint| hint.makes.contains(make) && kind.is_none_or(|kind| worth(hint, kind) > 0);
+        confidence > Confidence::Hint || hints.iter().any(tells_both)
+    };
+    let make = make.filter(is_one_story);
     let of_that_make =
         |hint: &&Hint| make.is_some_and(|make| hint.makes.contains(&make)) && !is_against(hint);
     let model = hints.iter().filter(of_that_make).find_map(|hint| hint.model.clone());

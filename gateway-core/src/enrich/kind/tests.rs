@@ -117,6 +117,15 @@ fn signs_that_disagree_give_no_kind_and_are_listed() {
 }
 
 #[test]
+fn a_weak_sign_of_the_kind_and_another_of_the_maker_are_not_put_together() {
+    let names = ["captive.apple.com"].map(|name| DomainName::parse(name).unwrap());
+    let appliance = DeviceSigns { parameter_list: Some("1,3,6,12,15,28,42"), names: &names, ..NOTHING };
+    check(&appliance, Some(DeviceKind::Iot), None, Confidence::Hint);
+    let verdict = infer(&DeviceSigns { parameter_list: None, ..appliance }).unwrap();
+    assert_eq!((verdict.kind, verdict.make), (None, Some("Apple")));
+}
+
+#[test]
 fn a_maker_without_a_kind_is_said_as_that() {
     let names = names(&["captive.apple.com"]);
     let apple = DeviceSigns { vendor: Vendor::Known("Apple"), names: &names, ..NOTHING };

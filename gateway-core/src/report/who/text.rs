@@ -129,7 +129,7 @@ fn registered_lines(
         return;
     };
     let Some(Registered { domain, server, asked_at, registration }) = registered else {
-        said("registrant", &format!("unknown: the registry of {domain} was not asked"));
+        said("registrant", &format!("unknown: the registry of {domain} was not asked (--rdap asks it)"));
         return;
     };
     if server.is_empty() {

@@ -41,6 +41,8 @@ impl Validators {
 #[cfg_attr(not(feature = "https"), expect(dead_code, reason = "a program knows no parts and no versions"))]
 pub(super) struct Request<'a> {
     pub(super) url: &'a str,
+    /// The kind of answer that is wanted (RFC 9110 §12.5.1); `None` for any.
+    pub(super) accept: Option<&'static str>,
     /// The version we have: then the answer may be that it is still the one.
     pub(super) known: Option<&'a Validators>,
     /// The part we have: then only the rest is asked for.
@@ -147,17 +149,36 @@ impl Fetcher {
 
     /// Is there something newer? Nothing of it is fetched.
     pub(super) fn is_there(&self, url: &str, known: Option<&Validators>) -> anyhow::Result<Answer> {
-        self.open(&Request { url, known, rest: None }).map_err(|failure| failure.error)
+        self.open(&Request { url, accept: None, known, rest: None }).map_err(|failure| failure.error)
+    }
+
+    /// A short answer of at most `limit` bytes; `None` where there is none.
+    pub(super) fn bytes(
+        &self,
+        url: &str,
+        accept: Option<&'static str>,
+        limit: u64,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
+        let request = Request { url, accept, known: None, rest: None };
+        let reader = match self.open(&request).map_err(|failure| failure.error)? {
+            Answer::Body(Incoming { reader, .. }) => reader,
+            Answer::Missing => return Ok(None),
+            Answer::NotModified | Answer::StartAgain => return Err(anyhow!("the server sends a part")),
+        };
+        let mut bytes = Vec::new();
+        reader
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| read_failure(error).error)?;
+        if bytes.len() as u64 > limit {
+            return Err(anyhow!("the answer is longer than the {limit} bytes that are allowed"));
+        }
+        Ok(Some(bytes))
     }
 
     /// A few bytes of text.
     pub(super) fn text(&self, url: &str, limit: u64) -> anyhow::Result<String> {
-        let answer = self.open(&Request { url, known: None, rest: None }).map_err(|failure| failure.error)?;
-        let Answer::Body(Incoming { reader, .. }) = answer else {
-            return Err(anyhow!("there is no such file"));
-        };
-        let mut bytes = Vec::new();
-        reader.take(limit).read_to_end(&mut bytes).map_err(|error| read_failure(error).error)?;
+        let bytes = self.bytes(url, None, limit)?.ok_or_else(|| anyhow!("there is no such file"))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -171,7 +192,7 @@ impl Fetcher {
     ) -> Result<Fetched, Failure> {
         let rest = part.rest(url);
         let is_rest = rest.is_some();
-        let mut incoming = match self.open(&Request { url, known, rest })? {
+        let mut incoming = match self.open(&Request { url, accept: None, known, rest })? {
             Answer::NotModified => return Ok(Fetched::NotModified),
             Answer::Missing => return Ok(Fetched::Missing),
             Answer::Body(incoming) => incoming,

@@ -81,6 +81,9 @@ impl Https {
 
     fn ask(&self, url: &str, request: &Request<'_>) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let mut call = self.agent.get(url);
+        if let Some(accept) = request.accept {
+            call = call.header(http::header::ACCEPT, accept);
+        }
         if let Some(rest) = &request.rest {
             call = call
                 .header(http::header::RANGE, format!("bytes={}-", rest.from))

@@ -18,7 +18,7 @@ pub mod slot;
 mod work;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, UpdateConfig};
 use anyhow::{Context, bail};
 use check::{check, date_in_place};
 use fetch::Fetcher;
@@ -29,6 +29,32 @@ use place::Place;
 use record::Records;
 use slot::{Slot, word};
 use work::Update;
+
+/// Asks for single short answers over HTTPS, with the certificates, the proxy, the program and the patience of
+/// `[update]`.
+pub struct Client(Fetcher);
+
+impl Client {
+    /// A client with these settings.
+    ///
+    /// # Errors
+    /// A proxy or certificates that cannot be used.
+    pub fn new(config: &UpdateConfig) -> anyhow::Result<Self> {
+        Ok(Self(Fetcher::new(config, false)?))
+    }
+
+    /// The answer at a URL, of a kind (RFC 9110 §12.5.1) and of at most `limit` bytes; `None` where there is none.
+    /// Never from anywhere but HTTPS: URLs may be what a stranger wrote.
+    ///
+    /// # Errors
+    /// Whatever kept it from an answer.
+    pub fn get(&self, url: &str, accept: &'static str, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
+        if !url.starts_with("https://") {
+            bail!("{} is not HTTPS", address::shown(url));
+        }
+        self.0.bytes(url, Some(accept), limit)
+    }
+}
 
 /// What to do beyond the configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
