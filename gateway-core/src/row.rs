@@ -307,7 +307,7 @@ pub struct LedgerLine {
 
 impl LedgerLine {
     /// The counters that stand for volume which is seen and not in any row: the named losses.
-    pub const IS_LOSS: [&'static str; 10] = [
+    pub const IS_LOSS: [&'static str; 12] = [
         "bridged",
         "group",
         "arp",
@@ -318,7 +318,13 @@ impl LedgerLine {
         "malformed",
         "nobody",
         "excluded",
+        "expired",
+        "forgotten",
     ];
+
+    /// Those of them that the store adds: rows were there, and were removed for want of room or age, or because somebody
+    /// asked.
+    pub const IS_REMOVED: [&'static str; 2] = ["expired", "forgotten"];
 }
 
 /// What was learned of a device.

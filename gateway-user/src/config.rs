@@ -4,6 +4,7 @@
 //! line. Flags win over the file, the file over the defaults. `deploy/example.toml` shows every key with its
 //! default, and a test holds it to that.
 
+mod keep;
 mod lists;
 mod sizes;
 mod update;
@@ -16,8 +17,10 @@ pub use value::Level;
 
 use crate::leases::DEFAULT_FILES;
 use crate::links::Selection;
+use crate::store::Ladder;
 use anyhow::{Context, bail};
 use ipnetwork::IpNetwork;
+use keep::RawKeep;
 use lists::Lists;
 use serde::Deserialize;
 use std::io::ErrorKind;
@@ -84,6 +87,8 @@ pub struct Config {
     pub fast_slots_per_cpu: Option<u32>,
     /// Where fresh tables come from.
     pub update: UpdateConfig,
+    /// How long rows are kept, and how fine.
+    pub keep: Ladder,
 }
 
 /// The flags that every command with a configuration has; each wins over the file.
@@ -124,6 +129,7 @@ struct RawConfig {
     log: Option<Level>,
     fast_slots_per_cpu: Option<FastSlots>,
     update: Option<RawUpdate>,
+    keep: Option<RawKeep>,
 }
 
 impl Default for Config {
@@ -176,6 +182,7 @@ impl Config {
             log,
             fast_slots_per_cpu,
             update,
+            keep,
         } = raw;
         let prefixes = |list: Vec<Prefix>| list.into_iter().map(|Prefix(network)| network).collect();
         Self {
@@ -193,6 +200,7 @@ impl Config {
             log: log.unwrap_or(Level::Info),
             fast_slots_per_cpu: fast_slots_per_cpu.and_then(|FastSlots(slots)| slots),
             update: UpdateConfig::checked(update.unwrap_or_default()),
+            keep: keep.unwrap_or_default().checked(),
         }
     }
 
@@ -308,6 +316,9 @@ mod tests {
             format = "json"
             [update]
             retries = 7
+            [keep]
+            raw_days = 2
+            max_megabytes = 64
             "#,
         );
         let expected = Config {
@@ -330,6 +341,7 @@ mod tests {
             log: Level::Warn,
             fast_slots_per_cpu: Some(64),
             update: UpdateConfig { retries: 7, ..UpdateConfig::default() },
+            keep: Ladder { raw_days: 2, max_bytes: 64 << 20, ..Ladder::default() },
         };
         assert_eq!(config.unwrap(), expected);
     }
@@ -380,6 +392,8 @@ mod tests {
             "line 1: two lists have the name \"x\"",
         );
         refused("sampling = true\nsampling = true", "line 2 (sampling): duplicate key");
+        refused("[keep]\nraw_days = 0", "line 2 (raw_days): 0 is not between 1 and 3650");
+        refused("[keep]\nmax_megabytes = 1", "line 2 (max_megabytes): 1 is less than 8");
         refused("\u{1f600}", "line 1: ");
     }
 

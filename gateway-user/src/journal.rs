@@ -1,15 +1,17 @@
 //! The SQLite thread: the one writer, asked by message so that a slow disk never keeps the daemon from counting.
 
 use crate::clock;
-use crate::store::{Appended, Writer};
+use crate::store::{Appended, Ladder, Upkeep, Writer};
 use anyhow::Context;
 use gateway_core::row::{Batch, EpochId, LedgerLine, Memory, OpenConversation};
 use gateway_core::units::ClockPair;
+use jiff::tz::TimeZone;
 use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread::JoinHandle,
+    time::Duration,
 };
 use tokio::sync::oneshot;
 
@@ -32,16 +34,16 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the database and starts the thread.
+    /// Opens the database and starts the thread, which adds old rows up by the ladder while nobody asks it anything.
     ///
     /// # Errors
     /// When the database cannot be opened.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
+    pub fn open(path: &Path, ladder: Ladder) -> anyhow::Result<Self> {
         let place = Place::open(path)?;
         let (requests, inbox) = mpsc::sync_channel(MAX_WAITING);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || serve(place, &inbox))
+            .spawn(move || serve(place, &ladder, &inbox))
             .context("start the database thread")?;
         Ok(Self { requests, thread })
     }
@@ -159,12 +161,60 @@ fn file_at(path: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-fn serve(mut place: Place, inbox: &mpsc::Receiver<Request>) {
+/// How long nobody must have asked before a step of the upkeep is done.
+const IDLE_FOR: Duration = Duration::from_millis(200);
+
+/// What is due of the upkeep. A step is tried after each interval that was stored, and at once again while there is more.
+struct Due {
+    is_due: bool,
+    said: Option<String>,
+}
+
+impl Due {
+    fn step(&mut self, place: &mut Place, ladder: &Ladder) {
+        self.is_due = false;
+        let now = match clock::now() {
+            Ok(now) if clock::is_set(now.wall) => now.wall,
+            _ => return,
+        };
+        match place.writer.upkeep(ladder, &TimeZone::system(), now) {
+            Ok(done) => {
+                self.is_due = done != Upkeep::Nothing;
+                self.said = None;
+            }
+            // A full disk: said once, tried again after the next interval.
+            Err(error) => {
+                let error = format!("{error:#}");
+                if self.said.as_ref() != Some(&error) {
+                    tracing::warn!("{error}; old rows stay as they are until it goes");
+                }
+                self.said = Some(error);
+            }
+        }
+    }
+}
+
+fn serve(mut place: Place, ladder: &Ladder, inbox: &mpsc::Receiver<Request>) {
+    let mut due = Due { is_due: false, said: None };
     // An asker that went away needs no answer.
-    while let Ok(request) = inbox.recv() {
+    loop {
+        let request = match due.is_due {
+            true => inbox.recv_timeout(IDLE_FOR),
+            false => inbox.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+        };
+        let request = match request {
+            Ok(request) => request,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                due.step(&mut place, ladder);
+                continue;
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        };
         match request {
             Request::Append(batch, reply) => {
-                let _ = reply.send(place.append(&batch));
+                let appended = place.append(&batch);
+                due.is_due |= appended.is_ok();
+                let _ = reply.send(appended);
             }
             Request::IsDrained(epoch, reply) => {
                 let _ = reply.send(place.writer.is_drained(&epoch));

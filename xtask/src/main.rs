@@ -12,6 +12,7 @@ mod suffixes;
 mod test;
 mod tidy;
 mod vendors;
+mod year;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -65,6 +66,8 @@ enum Command {
     },
     /// Builds the embedded tables of MAC prefixes (who made a network interface) from the IEEE's registry
     Vendors(vendors::VendorsArgs),
+    /// Fills a database with a made-up year of a household, and measures what that costs
+    Year(year::Arguments),
     /// Removes a run of the lab when standard input ends
     #[command(name = lab::run::CLEANER_COMMAND, hide = true)]
     LabCleaner {
@@ -117,6 +120,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             lab::truth::count_until_end_of_input(&interface, gateway_mac)
         }
         Command::Vendors(arguments) => vendors::run(&arguments),
+        Command::Year(arguments) => year::run(&arguments),
         Command::LabCleaner { run } => lab::run::clean_at_end_of_input(&run),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -48,6 +48,8 @@ fn loss_words(counter: &str) -> &str {
         "malformed" => "malformed",
         "nobody" => "no room even for the device",
         "excluded" => "excluded by the configuration",
+        "expired" => "kept once, too old now",
+        "forgotten" => "forgotten because you asked",
         other => other,
     }
 }

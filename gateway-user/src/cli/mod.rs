@@ -5,6 +5,7 @@
 pub mod ask;
 pub mod completions;
 pub mod csv;
+mod db;
 pub mod devices;
 mod doctor;
 pub mod explain;
@@ -14,6 +15,7 @@ pub mod replay;
 pub mod report;
 mod run;
 pub mod screen;
+mod sql;
 pub mod top;
 mod update;
 pub mod when;
@@ -44,6 +46,8 @@ enum Command {
     Explain(explain::Args),
     Who(who::Args),
     Devices(devices::Args),
+    Sql(sql::Args),
+    Db(db::Args),
     Update(update::Args),
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
@@ -90,6 +94,8 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Explain(args) => explain::run(&args, &mut out)?,
         Command::Who(args) => who::run(&args, &mut out)?,
         Command::Devices(args) => devices::run(&args, &mut out)?,
+        Command::Sql(args) => sql::run(&args, &mut out)?,
+        Command::Db(args) => db::run(&args, &mut out)?,
         Command::Completions(args) => completions::run(&args, &mut out)?,
         Command::Man(args) => man::run(&args, &mut out)?,
     };

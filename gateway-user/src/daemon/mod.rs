@@ -80,7 +80,7 @@ impl Daemon {
         // Alone before all: opening the database may bring it up to date, under the eyes of a daemon of an older
         // version. Then the database: without it there is no use in hooking anything.
         let hold = Hold::take(&config.pin_dir)?;
-        let journal = Journal::open(&config.database)?;
+        let journal = Journal::open(&config.database, config.keep)?;
         let ports = links::follow(config.interfaces.clone()).await?;
         let pins = PinDirectory::open(&config.pin_dir)?;
         let log = KernelLog::from_word(config.kernel_log.word()).unwrap_or_default();
@@ -263,7 +263,7 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     let pins = PinDirectory::open(&config.pin_dir)?;
     let geometry = geometry_of(config)?;
     let networks = networks_of(config)?;
-    let journal = Journal::open(&config.database)?;
+    let journal = Journal::open(&config.database, config.keep)?;
     journal.set_tables_date(networks.as_of()).await?;
     let pipeline = pipeline_of(config);
     // Through the loader, which checks every pinned map before it is trusted.

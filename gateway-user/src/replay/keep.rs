@@ -61,8 +61,10 @@ impl Downstream for Keeper {
             Appended::AlreadyThere => {
                 let seen = batch.ledger.iter().find(|line| line.counter == "seen");
                 let seen = seen.map(|line| (line.packets, line.bytes.unwrap_or(0)));
+                // What is added up with others by now cannot be compared.
+                let stored = self.writer.seen(&batch.epoch)?;
                 ensure!(
-                    self.writer.seen(&batch.epoch)? == seen,
+                    stored.is_none() || stored == seen,
                     "add to what the database has of this capture: its interval {} is there with other counts, so \
                      the capture has grown since, or is another one that begins alike; choose another database",
                     batch.epoch.epoch

@@ -4,8 +4,11 @@
 //! any time. The schema, with what each column means, is `migrations/*.sql`.
 
 mod answers;
+mod care;
 mod column;
+mod conditions;
 mod devices;
+mod forget;
 mod ids;
 mod late;
 mod memory;
@@ -13,13 +16,18 @@ mod merging;
 mod open;
 mod reader;
 mod registrations;
+mod roll_up;
 mod sightings;
+mod sums;
 mod told;
 mod writer;
 
 pub use answers::{KEPT_FOR_SECS, MAX_ANSWERS};
+pub use care::{Rows, Sheet, Status, backup, vacuum};
 pub use devices::{Contacted, KnownHostname};
+pub use forget::{Forgotten, forget_device, forget_name};
 pub use merging::Merged;
 pub use reader::Reader;
 pub use registrations::{KeptRegistration, Registrations};
+pub use roll_up::{Grain, Ladder, Upkeep};
 pub use writer::{Appended, Writer};

@@ -2,18 +2,14 @@
 //!
 //! An interval belongs to the range that it began in, whole: days side by side hold every row once.
 
-use super::column::{
-    AddrBytes, addr_of, application_of, evidence_of, kind_of, mac_of, marks_of, opened_by_of,
-};
-use super::ids::read_network;
+use super::column::{addr_of, mac_of};
 use super::open;
 use anyhow::Context;
-use gateway_core::query::{Counted, DeviceInfo, DeviceMatch, Filter, FlowSum, NameMatch, TimeRange};
+use gateway_core::query::{Counted, DeviceInfo, TimeRange};
 use gateway_core::report::coverage::LATEST;
 use gateway_core::report::model::Undated;
-use gateway_core::row::{Alias, LedgerLine, Marks, RowKey, RowKind};
+use gateway_core::row::{Alias, LedgerLine};
 use gateway_core::units::{DomainName, Mac, Volume, WallTime};
-use ipnetwork::IpNetwork;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 use std::collections::BTreeMap;
@@ -23,7 +19,7 @@ use std::path::Path;
 /// whatever is written meanwhile; for news, open another.
 #[derive(Debug)]
 pub struct Reader {
-    db: Connection,
+    pub(super) db: Connection,
 }
 
 impl Reader {
@@ -72,7 +68,7 @@ impl Reader {
     /// If the database cannot be read.
     pub fn latest(&self, now: WallTime) -> anyhow::Result<Vec<Counted>> {
         let sql = "SELECT origin, began_boot_ns, ended_boot_ns, began_at, ended_at, is_clock_set, NULL \
-                   FROM interval WHERE began_at <= ? ORDER BY began_at DESC LIMIT ?";
+                   FROM interval WHERE began_at <= ? AND grain = 0 ORDER BY began_at DESC LIMIT ?";
         let count = i64::try_from(LATEST).unwrap_or(i64::MAX);
         self.all(sql, [now.0.into(), count.into()], read_counted).context("read the last drains")
     }
@@ -156,56 +152,6 @@ impl Reader {
         Ok(devices.into_iter().map(whole).collect())
     }
 
-    /// The rows of a range that a filter picks, those with one key added up, ordered by key.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub fn flows(&self, range: TimeRange, filter: &Filter) -> anyhow::Result<Vec<FlowSum>> {
-        let mut wanted = Conditions::default();
-        wanted.add("i.began_at >= ? AND i.began_at < ?", [range.since.0.into(), range.until.0.into()]);
-        wanted.any("f.evidence = ?", filter.evidence.iter().map(|e| [Value::from(*e as u8)]));
-        wanted.any("f.application = ?", filter.applications.iter().map(|a| [Value::from(*a as u8)]));
-        if filter.is_uncovered {
-            wanted.add("f.marks & ? <> 0", [Value::from(Marks::UNCOVERED.number())]);
-            wanted.any(
-                "f.kind = ?",
-                [RowKind::Flow, RowKind::LaterFragments].map(|k| [Value::from(k as u8)]).into_iter(),
-            );
-        }
-        wanted.any("f.protocol = ?", filter.protocols.iter().map(|p| [Value::from(*p)]));
-        wanted.any("f.port = ?", filter.ports.iter().map(|p| [Value::from(*p)]));
-        let inner = wanted.sql();
-        wanted.parts.clear();
-        wanted.each(&filter.devices, device_condition);
-        wanted.each(&filter.names, name_condition);
-        wanted.any("p.asn = ?", filter.asns.iter().map(|a| [Value::from(*a)]));
-        wanted.any("p.country = ?", filter.countries.iter().map(|c| [Value::from(c.to_string())]));
-        wanted.each(&filter.peers, peer_condition);
-        let outer = wanted.sql();
-        // Added up by number first, so that each sum is put into words once.
-        let sql = format!(
-            "SELECT d.mac, p.addr, s.port, s.protocol, s.kind, s.opened_by, n.text, s.evidence, \
-             p.asn, p.organisation, p.country, p.registered_country, p.network_marks, s.ub, s.db, s.up, s.dp, \
-             s.conversations, s.first_at, s.last_at, \
-             s.marks, s.application, s.answer_secs \
-             FROM (SELECT f.device, f.peer, f.port, f.protocol, f.kind, f.opened_by, f.name, f.evidence, \
-             f.marks, f.application, MAX(f.answer_secs) AS answer_secs, \
-             SUM(up_bytes) AS ub, SUM(down_bytes) AS db, SUM(up_packets) AS up, SUM(down_packets) AS dp, \
-             SUM(conversations) AS conversations, MIN(i.began_at) AS first_at, MAX(i.ended_at) AS last_at \
-             FROM interval i JOIN flow f ON f.interval = i.id WHERE {inner} \
-             GROUP BY f.device, f.peer, f.port, f.protocol, f.kind, f.opened_by, f.name, f.evidence, \
-             f.marks, f.application) s \
-             JOIN device m ON m.id = s.device JOIN device d ON d.id = COALESCE(m.merged_into, m.id) \
-             JOIN peer p ON p.id = s.peer JOIN name n ON n.id = s.name \
-             WHERE {outer}"
-        );
-        let mut flows = self.all(&sql, wanted.values, read_flow).context("read the rows")?;
-        flows.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        // Merged devices have rows of their own.
-        flows.dedup_by(|next, sum| next.key == sum.key && sum.add(next));
-        Ok(flows)
-    }
-
     /// All volume in rows of a range.
     ///
     /// # Errors
@@ -284,78 +230,6 @@ impl Reader {
     }
 }
 
-/// A WHERE clause in the making, and the values for its question marks in order.
-#[derive(Default)]
-pub(super) struct Conditions {
-    parts: Vec<String>,
-    pub(super) values: Vec<Value>,
-}
-
-impl Conditions {
-    fn add<const N: usize>(&mut self, sql: &str, values: [Value; N]) {
-        self.parts.push(sql.to_owned());
-        self.values.extend(values);
-    }
-
-    /// `sql` for any of the entries; nothing if there are none.
-    fn any<const N: usize>(&mut self, sql: &'static str, entries: impl Iterator<Item = [Value; N]>) {
-        let entries: Vec<_> = entries.map(|values| (sql, values.to_vec())).collect();
-        self.alternatives(entries);
-    }
-
-    /// A condition of its own for each entry.
-    pub(super) fn each<T>(&mut self, entries: &[T], condition: impl Fn(&T) -> (&'static str, Vec<Value>)) {
-        self.alternatives(entries.iter().map(condition).collect());
-    }
-
-    fn alternatives(&mut self, entries: Vec<(&'static str, Vec<Value>)>) {
-        if entries.is_empty() {
-            return;
-        }
-        let (sql, values): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-        self.parts.push(format!("({})", sql.join(" OR ")));
-        self.values.extend(values.into_iter().flatten());
-    }
-
-    pub(super) fn sql(&self) -> String {
-        if self.parts.is_empty() { "1".to_owned() } else { self.parts.join(" AND ") }
-    }
-}
-
-pub(super) fn device_condition(device: &DeviceMatch) -> (&'static str, Vec<Value>) {
-    match device {
-        DeviceMatch::Mac(mac) => {
-            let sql = "d.mac = ? OR d.id IN (SELECT merged_into FROM device WHERE mac = ?)";
-            (sql, vec![mac.0.to_vec().into(); 2])
-        }
-        DeviceMatch::Called(text) => {
-            let sql = "d.label = ? COLLATE NOCASE OR d.hostname = ? COLLATE NOCASE OR d.id IN (SELECT merged_into \
-                       FROM device WHERE label = ? COLLATE NOCASE OR hostname = ? COLLATE NOCASE)";
-            (sql, vec![text.clone().into(); 4])
-        }
-    }
-}
-
-fn name_condition(name: &NameMatch) -> (&'static str, Vec<Value>) {
-    match name {
-        NameMatch::Exact(name) => ("n.text = ?", vec![name.to_string().into()]),
-        NameMatch::Under(name) => {
-            let below = format!(".{name}");
-            let len = i64::try_from(below.len()).unwrap_or(i64::MAX);
-            (
-                "n.text = ? OR substr(n.text, ?) = ?",
-                vec![name.to_string().into(), (-len).into(), below.into()],
-            )
-        }
-    }
-}
-
-pub(super) fn peer_condition(prefix: &IpNetwork) -> (&'static str, Vec<Value>) {
-    let [first, last] = [prefix.network(), prefix.broadcast()].map(|a| AddrBytes::of(a).as_slice().to_vec());
-    let len = i64::try_from(first.len()).unwrap_or(i64::MAX);
-    ("length(p.addr) = ? AND p.addr BETWEEN ? AND ?", vec![len.into(), first.into(), last.into()])
-}
-
 /// From two columns of a query that has one line; `None` where there was nothing to take the least or greatest of.
 fn read_range(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<TimeRange>> {
     let (since, until) = (row.get::<_, Option<i64>>(first)?, row.get::<_, Option<i64>>(first + 1)?);
@@ -377,28 +251,4 @@ pub(super) fn read_volume(row: &Row<'_>, first: usize) -> rusqlite::Result<Volum
         Ok(row.get::<_, Option<i64>>(first + column)?.unwrap_or(0).cast_unsigned())
     };
     Ok(Volume { up_bytes: at(0)?, down_bytes: at(1)?, up_packets: at(2)?, down_packets: at(3)? })
-}
-
-fn read_flow(row: &Row<'_>) -> rusqlite::Result<FlowSum> {
-    let name = row.get_ref(6)?.as_str()?;
-    Ok(FlowSum {
-        key: RowKey {
-            device: mac_of(row.get_ref(0)?.as_blob()?)?,
-            peer: addr_of(row.get_ref(1)?.as_blob()?)?,
-            port: row.get(2)?,
-            protocol: row.get(3)?,
-            kind: kind_of(row.get(4)?)?,
-            opened_by: opened_by_of(row.get(5)?)?,
-            name: DomainName::parse(name),
-            evidence: evidence_of(row.get(7)?)?,
-            marks: marks_of(row.get(20)?)?,
-            application: application_of(row.get(21)?)?,
-        },
-        network: read_network(row, 8)?,
-        volume: read_volume(row, 13)?,
-        conversations: row.get::<_, i64>(17)?.cast_unsigned(),
-        first_at: WallTime(row.get(18)?),
-        last_at: WallTime(row.get(19)?),
-        oldest_answer_secs: row.get(22)?,
-    })
 }

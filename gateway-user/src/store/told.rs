@@ -1,8 +1,9 @@
 //! Reads what the DNS told devices, for whoever wants an attribution explained.
 
 use super::column::{addr_of, ipv4_of, mac_of};
+use super::conditions::{Conditions, device_condition, peer_condition};
 use super::memory::chain_of;
-use super::reader::{Conditions, Reader, device_condition, peer_condition};
+use super::reader::Reader;
 use anyhow::Context;
 use gateway_core::query::{Filter, ToldAnswer};
 use gateway_core::units::{DomainName, Mac, WallTime};

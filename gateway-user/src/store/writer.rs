@@ -31,8 +31,8 @@ pub enum Appended {
 /// The one that writes. Owned by one thread; `Send`, so that the thread may be any.
 #[derive(Debug)]
 pub struct Writer {
-    db: Connection,
-    ids: Ids,
+    pub(super) db: Connection,
+    pub(super) ids: Ids,
     answers: Answers,
     tables_date: Option<String>,
     late_names_missed: u64,
@@ -149,14 +149,14 @@ impl Writer {
             .db
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM origin JOIN interval ON interval.origin = origin.id \
-                 WHERE boot_id = ? AND table_id = ? AND epoch = ?)",
+                 WHERE boot_id = ?1 AND table_id = ?2 AND epoch >= ?3 AND COALESCE(first_epoch, epoch) <= ?3)",
             )?
             .query_row(params![epoch.boot_id, table_id(epoch), number], |row| row.get(0))
             .context("look a drain up in the journal")?;
         Ok(is_there)
     }
 
-    /// Packets and bytes that a drain in the journal has seen; `None` if it is not there.
+    /// Packets and bytes that a drain in the journal has seen; `None` if it is not there, or is added up with others.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -167,7 +167,7 @@ impl Writer {
             .prepare_cached(
                 "SELECT packets, COALESCE(bytes, 0) FROM ledger JOIN interval ON interval.id = ledger.interval \
                  JOIN origin ON origin.id = interval.origin \
-                 WHERE boot_id = ? AND table_id = ? AND epoch = ? AND counter = 'seen'",
+                 WHERE boot_id = ? AND table_id = ? AND epoch = ? AND grain = 0 AND counter = 'seen'",
             )?
             .query_row(params![epoch.boot_id, table_id(epoch), number], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()
@@ -299,10 +299,12 @@ fn enter(
     interval: &Interval,
 ) -> anyhow::Result<Option<i64>> {
     let Interval { began_boot, ended_boot, began_at, ended_at, is_clock_set } = interval;
+    // A run of drains has the number of its last one, and stands for those before it.
     let entered = tx
         .prepare_cached(
             "INSERT INTO interval (origin, epoch, began_boot_ns, ended_boot_ns, began_at, ended_at, is_clock_set) \
-             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (origin, epoch) DO NOTHING RETURNING id",
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS \
+             (SELECT 1 FROM interval WHERE origin = ?1 AND epoch >= ?2 AND first_epoch <= ?2) ON CONFLICT (origin, epoch) DO NOTHING RETURNING id",
         )?
         .query_row(
             params![
