@@ -4,24 +4,30 @@
 //! line. Flags win over the file, the file over the defaults. `deploy/example.toml` shows every key with its
 //! default, and a test holds it to that.
 
+pub mod deliver;
 mod lists;
 mod sizes;
+mod summary;
 mod update;
 mod value;
 
+pub use deliver::DeliverConfig;
 pub use lists::ListConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
+pub use summary::SummaryConfig;
 pub use update::{Source, UpdateConfig};
 pub use value::Level;
 
 use crate::leases::DEFAULT_FILES;
 use crate::links::Selection;
 use anyhow::{Context, bail};
+use deliver::RawDeliver;
 use ipnetwork::IpNetwork;
 use lists::Lists;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use summary::RawSummary;
 use update::RawUpdate;
 use value::{DrainEverySecs, FastSlots, Interfaces, Prefix};
 
@@ -84,6 +90,10 @@ pub struct Config {
     pub fast_slots_per_cpu: Option<u32>,
     /// Where fresh tables come from.
     pub update: UpdateConfig,
+    /// When the summary of each day is written, and how many are kept.
+    pub summary: SummaryConfig,
+    /// The ways on which messages go out.
+    pub deliver: DeliverConfig,
 }
 
 /// The flags that every command with a configuration has; each wins over the file.
@@ -124,6 +134,8 @@ struct RawConfig {
     log: Option<Level>,
     fast_slots_per_cpu: Option<FastSlots>,
     update: Option<RawUpdate>,
+    summary: Option<RawSummary>,
+    deliver: Option<RawDeliver>,
 }
 
 impl Default for Config {
@@ -176,6 +188,8 @@ impl Config {
             log,
             fast_slots_per_cpu,
             update,
+            summary,
+            deliver,
         } = raw;
         let prefixes = |list: Vec<Prefix>| list.into_iter().map(|Prefix(network)| network).collect();
         Self {
@@ -193,6 +207,8 @@ impl Config {
             log: log.unwrap_or(Level::Info),
             fast_slots_per_cpu: fast_slots_per_cpu.and_then(|FastSlots(slots)| slots),
             update: UpdateConfig::checked(update.unwrap_or_default()),
+            summary: SummaryConfig::checked(summary.unwrap_or_default()),
+            deliver: deliver.map_or_else(DeliverConfig::default, |RawDeliver(deliver)| deliver),
         }
     }
 
@@ -308,6 +324,10 @@ mod tests {
             format = "json"
             [update]
             retries = 7
+            [summary]
+            keep = 7
+            [deliver]
+            timeout_secs = 5
             "#,
         );
         let expected = Config {
@@ -330,6 +350,8 @@ mod tests {
             log: Level::Warn,
             fast_slots_per_cpu: Some(64),
             update: UpdateConfig { retries: 7, ..UpdateConfig::default() },
+            summary: SummaryConfig { keep: 7, ..SummaryConfig::default() },
+            deliver: DeliverConfig { timeout_secs: 5, ..DeliverConfig::default() },
         };
         assert_eq!(config.unwrap(), expected);
     }

@@ -5,6 +5,7 @@
 pub mod ask;
 pub mod completions;
 pub mod csv;
+pub mod deliver;
 pub mod devices;
 mod doctor;
 pub mod explain;
@@ -45,6 +46,7 @@ enum Command {
     Who(who::Args),
     Devices(devices::Args),
     Update(update::Args),
+    Deliver(deliver::Args),
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
     Completions(completions::Args),
@@ -82,6 +84,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(&args)?,
         Command::Detach(args) => run::detach(&args)?,
         Command::Doctor(args) => doctor::run(&args)?,
+        Command::Deliver(args) => deliver::run(&args, &mut out)?,
         Command::Update(args) => update::run(&args, &mut out)?,
         Command::Replay(args) => replay::run(&args, &mut out)?,
         Command::Report(args) => report::run(&args, &mut out)?,
