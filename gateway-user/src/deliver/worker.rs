@@ -228,4 +228,73 @@ mod tests {
         assert!(!is_too_old(&waiting(now + 3600), now, 72), "the clock went back");
         assert!(!is_too_old(&waiting(100), now, 72), "queued before the clock was set");
     }
+
+    /// A webhook that is not there, then is; and a broker that takes the connection and never says a word.
+    #[cfg(feature = "deliver")]
+    #[test]
+    fn a_server_that_comes_back_gets_it_once_while_another_hangs() {
+        use crate::config::deliver::{MqttConfig, UrlPlace, WebhookConfig};
+        use std::io::{BufRead, BufReader, Read, Write};
+        use std::net::TcpListener;
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("t.db");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = Config::default();
+        let url = UrlPlace::Plain(format!("http://127.0.0.1:{port}/"));
+        config.deliver.webhook = Some(WebhookConfig { url, key: None });
+        config.deliver.mqtt = Some(MqttConfig {
+            host: "127.0.0.1".into(),
+            port: silent.local_addr().unwrap().port(),
+            is_tls: false,
+            prefix: "telltale".into(),
+            discovery: None,
+            login: None,
+        });
+        let message = Message {
+            id: "summary-1".into(),
+            subject: "s".into(),
+            text: "t".into(),
+            html: None,
+            json: "{}".into(),
+            priority: super::super::Priority::Low,
+            figures: None,
+        };
+        let workers = Workers::start_with(&config, &database, Duration::from_millis(50)).unwrap();
+        workers.push(&message).unwrap();
+        let outbox = Outbox::beside(&database);
+        let until = |is_so: &dyn Fn() -> bool| {
+            let end = Instant::now() + Duration::from_secs(20);
+            while !is_so() {
+                assert!(Instant::now() < end, "not in time");
+                std::thread::yield_now();
+            }
+        };
+        until(&|| outbox.books(Way::Webhook).failure.is_some());
+        assert_eq!(outbox.waiting(Way::Webhook).unwrap().len(), 1);
+        let server = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let mut reader = BufReader::new(server.accept().unwrap().0);
+        let (mut line, mut len) = (String::new(), 0);
+        while line != "\r\n" {
+            line.clear();
+            reader.read_line(&mut line).unwrap();
+            len = line
+                .to_lowercase()
+                .strip_prefix("content-length: ")
+                .map_or(len, |l| l.trim().parse().unwrap());
+        }
+        reader.read_exact(&mut vec![0; len]).unwrap();
+        reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+        until(&|| {
+            outbox.books(Way::Webhook).delivered == 1 && outbox.waiting(Way::Webhook).unwrap().is_empty()
+        });
+        assert_eq!(outbox.books(Way::Webhook).failure, None);
+        assert_eq!(outbox.waiting(Way::Mqtt).unwrap().len(), 1, "still waits, and held up nobody");
+        server.set_nonblocking(true).unwrap();
+        let began = Instant::now();
+        drop(workers);
+        assert!(began.elapsed() < Duration::from_secs(10), "the end does not wait for the one that hangs");
+        assert!(server.accept().is_err(), "once");
+        assert_eq!(Outbox::beside(&database).waiting(Way::Mqtt).unwrap().len(), 1, "for the next start");
+    }
 }

@@ -92,7 +92,9 @@ impl Night {
         let Some(at) = self.summary.at else { return };
         let words = match self.files.done() {
             // A day that fails keeps none of the others.
-            Ok(done) => due(now, at, &done).into_iter().filter_map(|day| self.write(day).err()).last(),
+            Ok(done) => {
+                due(now, at, &done).into_iter().fold(None, |said, day| self.write(day).err().or(said))
+            }
             Err(error) => Some(error),
         };
         let words = words.map(|error| format!("write the summary: {error:#}"));
