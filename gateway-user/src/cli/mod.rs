@@ -11,6 +11,7 @@ mod doctor;
 pub mod explain;
 pub mod flows;
 pub mod man;
+mod night;
 pub mod replay;
 pub mod report;
 mod run;
@@ -51,6 +52,7 @@ enum Command {
     Detach(run::DetachArgs),
     Completions(completions::Args),
     Man(man::Args),
+    Night(night::Args),
 }
 
 /// How a command that did not fail ended.
@@ -95,6 +97,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Devices(args) => devices::run(&args, &mut out)?,
         Command::Completions(args) => completions::run(&args, &mut out)?,
         Command::Man(args) => man::run(&args, &mut out)?,
+        Command::Night(args) => night::run(&args, &mut out)?,
     };
     out.flush()?;
     Ok(outcome)

@@ -86,7 +86,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     runtime()?.block_on(async {
         // Only once it counts: another daemon that runs is the one that writes and delivers.
         let daemon = Daemon::start(config.clone(), options).await?;
-        let _nights = Nights::start(&config).context("start the thread that writes summaries")?;
+        let _nights = Nights::start(&config, args.flags.config.as_deref())
+            .context("start the thread that writes summaries")?;
         daemon.run().await
     })?;
     Ok(Outcome::Found)

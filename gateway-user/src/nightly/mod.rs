@@ -4,7 +4,7 @@
 
 mod due;
 mod files;
-mod report;
+pub mod report;
 
 pub use files::Summaries;
 
@@ -15,6 +15,7 @@ use crate::deliver::worker::Workers;
 use due::due;
 use jiff::ZonedDateTime;
 use jiff::civil::Date;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -38,13 +39,13 @@ pub struct Nights {
 }
 
 impl Nights {
-    /// Starts them, as far as the configuration wants them.
+    /// Starts them, as far as the configuration wants them. `file` is where it was read from, if not the default.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(config: &Config) -> std::io::Result<Self> {
+    pub fn start(config: &Config, file: Option<&Path>) -> std::io::Result<Self> {
         let database = std::path::absolute(&config.database)?;
-        let make = report::maker(config.clone(), database.clone());
+        let make = report::maker(report::THIS_PROGRAM.into(), file.map(Path::to_owned), database.clone());
         let files = Summaries::beside(&database);
         let said = files.failure();
         let night =
@@ -129,7 +130,6 @@ mod tests {
     use crate::deliver::Priority;
     use crate::deliver::queue::Outbox;
     use jiff::tz::TimeZone;
-    use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 

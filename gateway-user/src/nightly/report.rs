@@ -1,4 +1,5 @@
-//! The summary of a day by the same functions as `telltale report`.
+//! The summary of a day by the same functions as `telltale report`, made in a process of its own: nothing in it, not even
+//! a crash, reaches the counting, and its memory is free again when it ends.
 
 use super::Make;
 use crate::cli::ask::{Asked, name_tables};
@@ -6,7 +7,7 @@ use crate::cli::{report, when};
 use crate::config::Config;
 use crate::deliver::{DeviceFigures, Figures, Message, Priority};
 use crate::store::Reader;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use gateway_core::query::{Filter, TimeRange};
 use gateway_core::report::json::json;
 use gateway_core::report::model::Report;
@@ -15,23 +16,56 @@ use gateway_core::report::text::{Look, text};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// Destinations per device: as `telltale report` shows them.
 const DESTINATIONS: usize = 15;
 
-/// What makes the summary of a day from a database.
-pub(super) fn maker(config: Config, database: PathBuf) -> Make {
-    Box::new(move |day| make(&config, &database, day))
+/// The very program that runs, even if an upgrade has put another in its place.
+pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// What has the summary of a day made from a database by `program`, a telltale, with the configuration in `file` or the
+/// default one.
+#[must_use]
+pub fn maker(program: PathBuf, file: Option<PathBuf>, database: PathBuf) -> Make {
+    Box::new(move |day| {
+        // A day without anything costs no process, at every look.
+        if measured(&database, day)?.is_none() {
+            return Ok(None);
+        }
+        let mut command = Command::new(&program);
+        command.arg("night").arg(day.to_string()).arg("--database").arg(&database).stdin(Stdio::null());
+        if let Some(file) = &file {
+            command.arg("--config").arg(file);
+        }
+        let output = command.output().context("start the program that makes the summary")?;
+        match output.status.code() {
+            Some(0) => serde_json::from_slice(&output.stdout).context("read the summary").map(Some),
+            Some(1) => Ok(None),
+            Some(_) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                bail!("{}", said.trim().trim_start_matches("telltale: ").replace('\n', "; "))
+            }
+            None => bail!("the program that makes the summary of {day} crashed ({})", output.status),
+        }
+    })
 }
 
-fn make(config: &Config, database: &Path, day: Date) -> anyhow::Result<Option<Message>> {
+/// The database and the range of a day; `None` where nothing was measured.
+fn measured(database: &Path, day: Date) -> anyhow::Result<Option<(Reader, TimeRange)>> {
     let Some(reader) = Reader::open(database)? else { return Ok(None) };
     let zone = TimeZone::system();
     let start_of = |day: Date| when::wall(&day.to_zoned_datetime(zone.clone())?);
     let range = TimeRange { since: start_of(day)?, until: start_of(day.tomorrow()?)? };
-    if reader.counted(range)?.is_empty() {
-        return Ok(None);
-    }
+    Ok(if reader.counted(range)?.is_empty() { None } else { Some((reader, range)) })
+}
+
+/// Makes the summary of a day, here and now; `None` where nothing was measured.
+///
+/// # Errors
+/// When the database or a table cannot be read.
+pub fn make(config: &Config, database: &Path, day: Date) -> anyhow::Result<Option<Message>> {
+    let Some((reader, range)) = measured(database, day)? else { return Ok(None) };
     let Some(extent) = reader.extent()? else { return Ok(None) };
     let asked = Asked { reader, range, now: when::wall(&when::now())?, extent };
     let names = name_tables(config, database)?;
