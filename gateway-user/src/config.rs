@@ -5,13 +5,17 @@
 //! default, and a test holds it to that.
 
 mod keep;
+pub mod deliver;
 mod lists;
 mod sizes;
+mod summary;
 mod update;
 mod value;
 
+pub use deliver::DeliverConfig;
 pub use lists::ListConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
+pub use summary::SummaryConfig;
 pub use update::{Source, UpdateConfig};
 pub use value::Level;
 
@@ -19,12 +23,14 @@ use crate::leases::DEFAULT_FILES;
 use crate::links::Selection;
 use crate::store::Ladder;
 use anyhow::{Context, bail};
+use deliver::RawDeliver;
 use ipnetwork::IpNetwork;
 use keep::RawKeep;
 use lists::Lists;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use summary::RawSummary;
 use update::RawUpdate;
 use value::{DrainEverySecs, FastSlots, Interfaces, Prefix};
 
@@ -89,6 +95,10 @@ pub struct Config {
     pub update: UpdateConfig,
     /// How long rows are kept, and how fine.
     pub keep: Ladder,
+    /// When the summary of each day is written, and how many are kept.
+    pub summary: SummaryConfig,
+    /// The ways on which messages go out.
+    pub deliver: DeliverConfig,
 }
 
 /// The flags that every command with a configuration has; each wins over the file.
@@ -130,6 +140,8 @@ struct RawConfig {
     fast_slots_per_cpu: Option<FastSlots>,
     update: Option<RawUpdate>,
     keep: Option<RawKeep>,
+    summary: Option<RawSummary>,
+    deliver: Option<RawDeliver>,
 }
 
 impl Default for Config {
@@ -183,6 +195,8 @@ impl Config {
             fast_slots_per_cpu,
             update,
             keep,
+            summary,
+            deliver,
         } = raw;
         let prefixes = |list: Vec<Prefix>| list.into_iter().map(|Prefix(network)| network).collect();
         Self {
@@ -201,6 +215,8 @@ impl Config {
             fast_slots_per_cpu: fast_slots_per_cpu.and_then(|FastSlots(slots)| slots),
             update: UpdateConfig::checked(update.unwrap_or_default()),
             keep: keep.unwrap_or_default().checked(),
+            summary: SummaryConfig::checked(summary.unwrap_or_default()),
+            deliver: deliver.map_or_else(DeliverConfig::default, |RawDeliver(deliver)| deliver),
         }
     }
 
@@ -319,6 +335,10 @@ mod tests {
             [keep]
             raw_days = 2
             max_megabytes = 64
+            [summary]
+            keep = 7
+            [deliver]
+            timeout_secs = 5
             "#,
         );
         let expected = Config {
@@ -342,6 +362,8 @@ mod tests {
             fast_slots_per_cpu: Some(64),
             update: UpdateConfig { retries: 7, ..UpdateConfig::default() },
             keep: Ladder { raw_days: 2, max_bytes: 64 << 20, ..Ladder::default() },
+            summary: SummaryConfig { keep: 7, ..SummaryConfig::default() },
+            deliver: DeliverConfig { timeout_secs: 5, ..DeliverConfig::default() },
         };
         assert_eq!(config.unwrap(), expected);
     }

@@ -7,6 +7,7 @@
 mod check;
 mod machine;
 mod network;
+mod night;
 mod place;
 
 use crate::cli::Outcome;
@@ -103,6 +104,7 @@ fn examine(config: &Config) -> anyhow::Result<Report> {
     checks.extend(network::look_at_neighbours(&discovery.ports));
     checks.extend(place::look_at_clock(&config.database)?);
     checks.push(place::database(&place::look_at_database(&config.database)));
+    checks.extend(night::look(&config.database));
 
     let Discovery { ports, passed_over, own_prefixes: _ } = discovery;
     Ok(Report {

@@ -6,11 +6,13 @@ pub mod ask;
 pub mod completions;
 pub mod csv;
 mod db;
+pub mod deliver;
 pub mod devices;
 mod doctor;
 pub mod explain;
 pub mod flows;
 pub mod man;
+mod night;
 pub mod replay;
 pub mod report;
 mod run;
@@ -49,10 +51,12 @@ enum Command {
     Sql(sql::Args),
     Db(db::Args),
     Update(update::Args),
+    Deliver(deliver::Args),
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
     Completions(completions::Args),
     Man(man::Args),
+    Night(night::Args),
 }
 
 /// How a command that did not fail ended.
@@ -86,6 +90,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(&args)?,
         Command::Detach(args) => run::detach(&args)?,
         Command::Doctor(args) => doctor::run(&args)?,
+        Command::Deliver(args) => deliver::run(&args, &mut out)?,
         Command::Update(args) => update::run(&args, &mut out)?,
         Command::Replay(args) => replay::run(&args, &mut out)?,
         Command::Report(args) => report::run(&args, &mut out)?,
@@ -98,6 +103,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Db(args) => db::run(&args, &mut out)?,
         Command::Completions(args) => completions::run(&args, &mut out)?,
         Command::Man(args) => man::run(&args, &mut out)?,
+        Command::Night(args) => night::run(&args, &mut out)?,
     };
     out.flush()?;
     Ok(outcome)

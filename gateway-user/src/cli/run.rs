@@ -4,6 +4,7 @@ use super::{Outcome, doctor};
 use crate::{
     config::{Config, ConfigFlags, DEFAULT_FILE},
     daemon::{self, Daemon, RunOptions},
+    nightly::Nights,
     tables::update,
     telemetry,
 };
@@ -82,7 +83,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         is_tcx_off: args.no_tcx,
         ..RunOptions::default()
     };
-    runtime()?.block_on(async { Daemon::start(config, options).await?.run().await })?;
+    runtime()?.block_on(async {
+        // Only once it counts: another daemon that runs is the one that writes and delivers.
+        let daemon = Daemon::start(config.clone(), options).await?;
+        let _nights = Nights::start(&config, args.flags.config.as_deref())
+            .context("start the thread that writes summaries")?;
+        daemon.run().await
+    })?;
     Ok(Outcome::Found)
 }
 

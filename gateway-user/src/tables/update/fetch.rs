@@ -81,10 +81,10 @@ pub(super) struct Incoming {
 
 /// Why an attempt came to nothing.
 #[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: anyhow::Error,
+pub(crate) struct Failure {
+    pub(crate) error: anyhow::Error,
     /// Another attempt may come to something.
-    pub(super) is_transient: bool,
+    pub(crate) is_transient: bool,
 }
 
 impl Failure {

@@ -16,13 +16,13 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_CA_LEN: u64 = 1 << 20;
 
 /// The client.
-pub(super) struct Https {
+pub(crate) struct Https {
     agent: Agent,
     allows_http: bool,
 }
 
 impl Https {
-    pub(super) fn new(config: &UpdateConfig, allows_http: bool) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &UpdateConfig, allows_http: bool) -> anyhow::Result<Self> {
         let roots = match &config.ca {
             Some(path) => RootCerts::from(certificates(path)?),
             None => RootCerts::WebPki,
@@ -49,6 +49,12 @@ impl Https {
             builder = builder.proxy(Some(proxy));
         }
         Ok(Self { agent: builder.build().into(), allows_http })
+    }
+
+    /// For requests that are not for a file.
+    #[cfg(feature = "deliver")]
+    pub(crate) fn agent(&self) -> &Agent {
+        &self.agent
     }
 
     /// Asks for a file, as far as the beginning of its body.
@@ -141,7 +147,7 @@ fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
 }
 
 /// Which failures pass by themselves, and words for those that people must act on.
-pub(super) fn failure(error: ureq::Error) -> Failure {
+pub(crate) fn failure(error: ureq::Error) -> Failure {
     match error {
         ureq::Error::Timeout(timeout) => Failure::transient(anyhow!("nothing came in time ({timeout})")),
         ureq::Error::HostNotFound => Failure::transient(anyhow!("the name of the server cannot be resolved")),

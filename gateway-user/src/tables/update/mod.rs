@@ -6,9 +6,9 @@
 mod address;
 mod check;
 pub mod every;
-mod fetch;
+pub(crate) mod fetch;
 #[cfg(feature = "https")]
-mod https;
+pub(crate) mod https;
 mod part;
 mod place;
 mod program;
