@@ -13,5 +13,6 @@ pub mod links;
 pub mod rdap;
 pub mod replay;
 pub mod store;
+pub mod summary;
 pub mod tables;
 pub mod telemetry;

@@ -130,6 +130,19 @@ fn label_text(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The devices that are telephones, as far as is known; not on a hint alone.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn phones(reader: &Reader, database: &Path) -> anyhow::Result<std::collections::BTreeSet<Mac>> {
+    let is_phone = |known: &Known| {
+        let sure = known.verdict.as_ref().filter(|verdict| verdict.confidence > Confidence::Hint);
+        sure.is_some_and(|verdict| verdict.kind == Some(DeviceKind::Phone))
+    };
+    let devices = Household::read(reader, database)?.devices;
+    Ok(devices.iter().filter(|known| is_phone(known)).map(|known| known.device.mac).collect())
+}
+
 /// Runs the command.
 ///
 /// # Errors
