@@ -3,13 +3,13 @@
 use super::ask::{Asked, DatabaseArg, DeviceArg, answer, name_tables};
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
-use super::{Outcome, csv, devices};
+use super::{Outcome, devices};
 use crate::config::{Config, ConfigFlags};
 use crate::summary::gather::{Beside, gather};
 use anyhow::Context;
 use gateway_core::report::summary::build::build;
 use gateway_core::report::summary::model::Summary;
-use gateway_core::report::summary::{csv as csv_lines, json, markdown, text};
+use gateway_core::report::summary::{csv, json, markdown, text};
 use gateway_core::report::text::Look;
 use gateway_core::report::who::NameFacts;
 use std::io::Write;
@@ -50,6 +50,9 @@ enum Format {
     Csv,
 }
 
+/// A year, by hour, is as much as a page can say.
+const MAX_RANGE_NS: u64 = 366 * 86_400 * 1_000_000_000;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -61,6 +64,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     if args.night {
         asked.range = when::last_night()?;
     }
+    anyhow::ensure!(
+        asked.range.len_ns() <= MAX_RANGE_NS,
+        "a summary is of at most 366 days: give --last 30d or --since and --until"
+    );
     let names = name_tables(&config, &path)?;
     let beside = Beside {
         phones: devices::phones(&asked.reader, &path)?,
@@ -82,7 +89,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     match &args.output {
         None => out.write_all(&page)?,
         Some(file) => {
-            std::fs::write(file, &page).with_context(|| format!("write the summary to {}", file.display()))?;
+            std::fs::write(file, &page)
+                .with_context(|| format!("write the summary to {}", file.display()))?;
         }
     }
     Ok(outcome)
@@ -92,12 +100,8 @@ fn write(page: &mut Vec<u8>, summary: &Summary, format: Format, look: &Look<'_>)
     match format {
         Format::Text => page.extend(text::text(summary, look).into_bytes()),
         Format::Markdown => page.extend(markdown::markdown(summary, look).into_bytes()),
-        Format::Json => page.extend(json::json(summary, look)?.into_bytes()),
-        Format::Csv => {
-            for fields in csv_lines::lines(summary) {
-                csv::line(page, &fields)?;
-            }
-        }
+        Format::Json => page.extend(json::json(summary)?.into_bytes()),
+        Format::Csv => page.extend(csv::csv(summary).into_bytes()),
     }
     Ok(())
 }

@@ -152,7 +152,8 @@ pub fn days_before(at: WallTime, count: usize) -> anyhow::Result<Vec<WallTime>> 
 /// For years outside 1677 to 2262.
 pub fn last_night() -> anyhow::Result<TimeRange> {
     let now = now();
-    let hour = |date: Date, hour: i8| wall(&date.at(hour, 0, 0, 0).to_zoned(now.time_zone().clone())?);
+    let hour =
+        |date: Date, hour: i8| wall(&date.at(hour, 0, 0, 0).to_zoned_datetime(now.time_zone().clone())?);
     let evening = if now.hour() >= 21 { now.date() } else { now.date().yesterday()? };
     Ok(TimeRange { since: hour(evening, 21)?, until: hour(evening.tomorrow()?, 9)? })
 }

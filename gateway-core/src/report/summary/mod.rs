@@ -18,3 +18,6 @@ mod past;
 mod places;
 pub mod text;
 pub mod words;
+
+#[cfg(test)]
+mod tests;
