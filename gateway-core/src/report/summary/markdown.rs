@@ -9,8 +9,8 @@ use crate::report::amount::{human_bytes, percent};
 use crate::report::table::clean;
 use crate::report::text::{Look, line};
 
-/// Characters that CommonMark reads as markup, its tables' bar and HTML's.
-const MARKUP: &str = "\\`*_{}[]()<>#+-!|~&";
+/// Characters that CommonMark reads as markup, and its tables' bar.
+const MARKUP: &str = "\\`*_{}[]()#+-!|~";
 
 /// Puts a summary in writing.
 #[must_use]
@@ -72,10 +72,14 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary) {
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in clean(text).chars() {
-        if MARKUP.contains(c) {
-            out.push('\\');
+        match c {
+            // As references they are harmless even to a reader that takes this for HTML.
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            _ if MARKUP.contains(c) => out.extend(['\\', c]),
+            _ => out.push(c),
         }
-        out.push(c);
     }
     out
 }
