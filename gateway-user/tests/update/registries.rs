@@ -138,3 +138,29 @@ fn offline_what_was_kept_is_shown_with_its_day() {
     assert!(complaints.contains("--rdap asks about names: 192.0.2.1"), "{complaints}");
     drop(server);
 }
+
+#[test]
+fn an_answer_that_has_grown_old_stays_when_the_registry_is_gone() {
+    let (house, server) = house_with(honest);
+    assert_eq!(who(&house, &["example.com", "--rdap"]).0, Some(0));
+    let asked = server.asked().len();
+    // 2020-05-01 00:00 UTC: long past the 30 days for which an answer is taken as it is.
+    let database = rusqlite::Connection::open(house.path("telltale.db")).unwrap();
+    let changed = database.execute("UPDATE registration SET asked_at = 1588291200000000000", []).unwrap();
+    assert_eq!(changed, 1);
+    drop(database);
+    std::fs::remove_file(house.tables().join("rdap-dns.json")).unwrap();
+    // Bound and let go: a port that nobody listens on.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    house.configure(&format!("retries = 0\nrdap = \"https://localhost:{gone}/dns.json\"\n"));
+    let (_, page, complaints) = who(&house, &["example.com", "--rdap"]);
+    let words = "telltale: nothing new about the registration of example.com: ask localhost: ";
+    assert!(complaints.starts_with(words) && complaints.lines().count() == 1, "{complaints}");
+    assert!(page.contains("Example Co") && page.contains("asked 2020-05-01"), "{page}");
+    assert_eq!(server.asked().len(), asked);
+    // Where the registry can be reached again the old answer is replaced.
+    house.configure(&format!("retries = 0\nstall_secs = 2\nrdap = {:?}\n", server.url("/dns.json")));
+    let (_, page, complaints) = who(&house, &["example.com", "--rdap"]);
+    assert!(complaints.is_empty() && !page.contains("asked 2020-05-01"), "{complaints}{page}");
+    assert_eq!(server.asked().len(), 2 * asked);
+}
