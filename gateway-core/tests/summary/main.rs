@@ -5,6 +5,7 @@ mod month;
 
 use gateway_core::report::summary::build::build;
 use gateway_core::report::summary::csv::csv;
+use gateway_core::report::summary::html::html;
 use gateway_core::report::summary::input::{Known, SummaryInput};
 use gateway_core::report::summary::json::json;
 use gateway_core::report::summary::markdown::markdown;
@@ -179,6 +180,7 @@ fn the_day_in_writing() {
     let summary = build(&target(), &facts_of);
     golden("day.txt", &text(&summary, &look()), include_str!("golden/day.txt"));
     golden("day.md", &markdown(&summary, &look()), include_str!("golden/day.md"));
+    golden("day.html", &html(&summary, &look()), include_str!("golden/day.html"));
     golden("day.json", &json(&summary).expect("it has a shape"), include_str!("golden/day.json"));
     golden("day.csv", &csv(&summary), include_str!("golden/day.csv"));
 }
@@ -192,4 +194,7 @@ fn what_a_device_calls_itself_is_no_markup() {
     let page = markdown(&summary, &look());
     assert!(!page.contains("<script") && !page.contains("[x](y)") && !page.contains('\x1b'), "{page}");
     assert!(!text(&summary, &look()).contains('\x1b'));
+    let page = html(&summary, &look());
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
+    assert!(!page.contains("<script") && !page.contains('\x1b'), "{page}");
 }

@@ -8,6 +8,7 @@
 pub mod build;
 pub mod csv;
 mod findings;
+pub mod html;
 mod idle;
 pub mod input;
 pub mod json;
