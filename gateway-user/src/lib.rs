@@ -15,5 +15,6 @@ pub mod nightly;
 pub mod rdap;
 pub mod replay;
 pub mod store;
+pub mod summary;
 pub mod tables;
 pub mod telemetry;

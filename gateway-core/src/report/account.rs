@@ -141,7 +141,7 @@ fn hole_lines(out: &mut String, report: &Report, look: &Look<'_>) {
     }
 }
 
-fn shortfall_words(shortfall: &Shortfall, look: &Look<'_>) -> String {
+pub(super) fn shortfall_words(shortfall: &Shortfall, look: &Look<'_>) -> String {
     match *shortfall {
         Shortfall::NotMeasured { count, ns } => {
             format!("not measured: {} in {}", duration(ns), several(count, "gap"))

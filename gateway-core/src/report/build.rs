@@ -88,7 +88,7 @@ pub fn build(input: Input, facts_of: &dyn Fn(&DomainName) -> NameFacts) -> Repor
     }
 }
 
-fn shortfalls(
+pub(super) fn shortfalls(
     coverage: &Coverage,
     coarse: Volume,
     ledger: &[LedgerLine],

@@ -32,6 +32,20 @@ impl Civil {
         format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", s / 3600, s / 60 % 60, s % 60)
     }
 
+    /// The hour that local clocks show, 0 to 23.
+    #[must_use]
+    pub fn hour(&self) -> u8 {
+        u8::try_from(self.second_of_day / 3_600).unwrap_or(0)
+    }
+
+    /// The day of the week, 0 for Monday.
+    #[must_use]
+    pub fn weekday(at: WallTime, offset_secs: i32) -> u8 {
+        let days = (at.0.div_euclid(NS) + i64::from(offset_secs)).div_euclid(DAY_SECS);
+        // 1970-01-01 was a Thursday.
+        u8::try_from((days + 3).rem_euclid(7)).unwrap_or(0)
+    }
+
     /// The date alone: `2026-11-22`.
     #[must_use]
     pub fn date(&self) -> String {

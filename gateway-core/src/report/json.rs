@@ -81,7 +81,7 @@ struct JsonDates<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
-enum JsonShortfall {
+pub(super) enum JsonShortfall {
     NotMeasured { stretches: usize, seconds: u64 },
     NoDevice { packets: u64, bytes: u64 },
     PeerUnknown { bytes: u64 },
@@ -240,7 +240,7 @@ pub fn json(report: &Report) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(&shape)? + "\n")
 }
 
-fn shortfall(shortfall: &Shortfall) -> JsonShortfall {
+pub(super) fn shortfall(shortfall: &Shortfall) -> JsonShortfall {
     match *shortfall {
         Shortfall::NotMeasured { count, ns } => {
             JsonShortfall::NotMeasured { stretches: count, seconds: ns / 1_000_000_000 }

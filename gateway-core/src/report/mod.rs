@@ -12,6 +12,7 @@ pub mod coverage;
 pub mod explain;
 pub mod json;
 pub mod model;
+pub mod summary;
 pub mod sureness;
 pub mod table;
 pub mod text;

@@ -18,6 +18,7 @@ pub mod report;
 mod run;
 pub mod screen;
 mod sql;
+mod summary;
 pub mod top;
 mod update;
 pub mod when;
@@ -43,6 +44,7 @@ enum Command {
     Run(run::RunArgs),
     Replay(replay::Args),
     Report(report::Args),
+    Summary(summary::Args),
     Top(top::Args),
     Flows(flows::Args),
     Explain(explain::Args),
@@ -94,6 +96,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Update(args) => update::run(&args, &mut out)?,
         Command::Replay(args) => replay::run(&args, &mut out)?,
         Command::Report(args) => report::run(&args, &mut out)?,
+        Command::Summary(args) => summary::run(&args, &mut out)?,
         Command::Top(args) => top::run(&args, &mut out)?,
         Command::Flows(args) => flows::run(&args, &mut out)?,
         Command::Explain(args) => explain::run(&args, &mut out)?,

@@ -114,6 +114,50 @@ pub fn days_back(range: TimeRange) -> anyhow::Result<Vec<(String, TimeRange)>> {
     Ok(days)
 }
 
+/// Where the local hours of a range begin, and last its end. The first and the last may be cut. A local hour that the
+/// clocks repeat or skip is there as often as it is lived.
+#[must_use]
+pub fn hour_bounds(range: TimeRange) -> Vec<WallTime> {
+    const HOUR_NS: i64 = 3_600_000_000_000;
+    let mut bounds = vec![range.since];
+    let mut at = range.since;
+    while at < range.until {
+        let local = at.0.saturating_add(i64::from(offset_of(at)) * 1_000_000_000);
+        at = WallTime(at.0.saturating_add(HOUR_NS - local.rem_euclid(HOUR_NS)));
+        bounds.push(at.min(range.until));
+    }
+    bounds
+}
+
+/// The bounds of the `count` whole local days before the day that a moment is in.
+///
+/// # Errors
+/// For years outside 1677 to 2262.
+pub fn days_before(at: WallTime, count: usize) -> anyhow::Result<Vec<WallTime>> {
+    let now = now();
+    let moment = Timestamp::from_nanosecond(at.0.into()).context("place a moment")?;
+    let mut date = TimeZone::system().to_datetime(moment).date();
+    let mut bounds = vec![day_range(&date.to_string(), &now)?.since];
+    for _ in 0..count {
+        date = date.yesterday()?;
+        bounds.push(day_range(&date.to_string(), &now)?.since);
+    }
+    bounds.reverse();
+    Ok(bounds)
+}
+
+/// The latest night that has begun: 21:00 to 09:00 local time.
+///
+/// # Errors
+/// For years outside 1677 to 2262.
+pub fn last_night() -> anyhow::Result<TimeRange> {
+    let now = now();
+    let hour =
+        |date: Date, hour: i8| wall(&date.at(hour, 0, 0, 0).to_zoned_datetime(now.time_zone().clone())?);
+    let evening = if now.hour() >= 21 { now.date() } else { now.date().yesterday()? };
+    Ok(TimeRange { since: hour(evening, 21)?, until: hour(evening.tomorrow()?, 9)? })
+}
+
 fn day_range(text: &str, now: &ZonedDateTime) -> anyhow::Result<TimeRange> {
     let date = match text {
         "today" => now.date(),

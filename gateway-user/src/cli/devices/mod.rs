@@ -11,10 +11,11 @@ use super::ask::{DatabaseArg, answer, open, say};
 use crate::store::{Merged, Reader, Writer};
 use anyhow::bail;
 use clap::Subcommand;
+use gateway_core::enrich::kind::{Confidence, DeviceKind};
 use gateway_core::query::{DeviceInfo, DeviceMatch};
 use gateway_core::report::text::Look;
 use gateway_core::units::Mac;
-use known::Household;
+use known::{Household, Known};
 use shape::JsonDevices;
 use std::io::Write;
 use std::path::Path;
@@ -128,6 +129,19 @@ fn label_text(text: &str) -> Result<String, String> {
         return Err("a label is one line of printable text".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// The devices that are telephones, as far as is known; not on a hint alone.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn phones(reader: &Reader, database: &Path) -> anyhow::Result<std::collections::BTreeSet<Mac>> {
+    let is_phone = |known: &Known| {
+        let sure = known.verdict.as_ref().filter(|verdict| verdict.confidence > Confidence::Hint);
+        sure.is_some_and(|verdict| verdict.kind == Some(DeviceKind::Phone))
+    };
+    let devices = Household::read(reader, database)?.devices;
+    Ok(devices.iter().filter(|known| is_phone(known)).map(|known| known.device.mac).collect())
 }
 
 /// Runs the command.

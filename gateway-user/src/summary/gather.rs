@@ -1,0 +1,113 @@
+//! A [`SummaryInput`] from a [`Reader`].
+
+use crate::cli::when;
+use crate::store::Reader;
+use anyhow::Context;
+use gateway_core::query::buckets::{BucketSum, Buckets};
+use gateway_core::query::{Filter, TimeRange};
+use gateway_core::report::summary::input::{Known, SummaryInput, Sums};
+use gateway_core::units::{Mac, WallTime};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Days before the range that it is compared with.
+pub const DAYS_BEFORE: usize = 30;
+
+/// Of these, the last ones that quiet hours are learned from.
+pub const NIGHTS_BEFORE: usize = 14;
+
+/// What the database does not say.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// The devices that are telephones.
+    pub phones: BTreeSet<Mac>,
+    /// The date of the table of owners; empty if there is none.
+    pub owners_date: String,
+    /// The findings that the user knows of.
+    pub known: Vec<Known>,
+}
+
+/// Gathers what a summary of `range` is made from.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn gather(
+    reader: &Reader,
+    range: TimeRange,
+    now: WallTime,
+    filter: &Filter,
+    beside: Beside,
+) -> anyhow::Result<SummaryInput> {
+    let bounds = when::days_before(range.since, DAYS_BEFORE)?;
+    // Days from before the first interval are no days that were looked at.
+    let began = reader.extent()?.map_or(range.since, |extent| extent.since);
+    let first = bounds.partition_point(|bound| *bound <= began).saturating_sub(1);
+    let days: Vec<WallTime> = bounds.iter().skip(first).copied().collect();
+    let nights = days.get(days.len().saturating_sub(NIGHTS_BEFORE + 1)..).unwrap_or(&[]);
+    let night_bounds = match (nights.first(), nights.last()) {
+        (Some(since), Some(until)) if since < until => {
+            when::hour_bounds(TimeRange { since: *since, until: *until })
+        }
+        _ => Vec::new(),
+    };
+    let counted_before = match (days.first(), days.last()) {
+        (Some(since), Some(until)) if since < until => {
+            reader.counted(TimeRange { since: *since, until: *until })?
+        }
+        _ => Vec::new(),
+    };
+    let hours = sums(reader, when::hour_bounds(range), filter)?.context("the range is empty")?;
+    let day = when::days_back(range)?;
+    Ok(SummaryInput {
+        hours,
+        days_before: sums(reader, days.clone(), filter)?,
+        hours_before: sums(reader, night_bounds, filter)?,
+        is_whole_day: matches!(day.as_slice(), [(_, whole)] if *whole == range),
+        now,
+        counted: reader.counted(range)?,
+        counted_before,
+        latest: reader.latest(now)?,
+        unhooked_intervals: reader.unhooked_intervals(range)?,
+        devices: reader.devices()?,
+        phones: beside.phones,
+        stored: reader.stored(range)?,
+        ledger: reader.ledger(range)?,
+        owners_date: beside.owners_date,
+        known: beside.known,
+    })
+}
+
+fn sums(reader: &Reader, bounds: Vec<WallTime>, filter: &Filter) -> anyhow::Result<Option<Sums>> {
+    let offsets = bounds.iter().take(bounds.len().saturating_sub(1)).map(|at| when::offset_of(*at)).collect();
+    let Some(buckets) = Buckets::between(bounds) else { return Ok(None) };
+    let sums = bucketed(reader, &buckets, filter)?;
+    Ok(Some(Sums { buckets, offsets, sums }))
+}
+
+/// The rows by bucket, device, name, evidence, marks, application, kind and network: one question per bucket.
+fn bucketed(reader: &Reader, buckets: &Buckets, filter: &Filter) -> anyhow::Result<Vec<BucketSum>> {
+    let mut all = Vec::new();
+    for (bucket, range) in buckets.iter().enumerate() {
+        let mut sums = BTreeMap::<_, BucketSum>::new();
+        for flow in reader.flows(range, filter)? {
+            let key = flow.key;
+            let what = (key.device, key.name.clone(), key.evidence, key.marks, key.application);
+            let sum = sums.entry((what, key.kind, flow.network.clone())).or_insert_with(|| BucketSum {
+                bucket,
+                device: key.device,
+                name: key.name,
+                evidence: key.evidence,
+                marks: key.marks,
+                application: key.application,
+                kind: key.kind,
+                network: flow.network,
+                volume: Default::default(),
+                conversations: 0,
+                is_coarse: false,
+            });
+            sum.volume.add(flow.volume);
+            sum.conversations = sum.conversations.saturating_add(flow.conversations);
+        }
+        all.extend(sums.into_values());
+    }
+    Ok(all)
+}
