@@ -4,8 +4,8 @@
 //! line. Flags win over the file, the file over the defaults. `deploy/example.toml` shows every key with its
 //! default, and a test holds it to that.
 
-mod keep;
 pub mod deliver;
+mod keep;
 mod lists;
 mod sizes;
 mod summary;
