@@ -1,4 +1,4 @@
-//! The summary that the daemon has made for each night: the same as what `telltale report` says of the day.
+//! The summary that the daemon has made for each night: the same as what `telltale summary` says of the day.
 #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
 
 mod fixture;
@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 #[test]
-fn a_nights_summary_says_what_the_report_of_the_day_says() {
+fn a_nights_message_says_what_the_summary_of_the_day_says() {
     let house = House::evening();
     let made = house.run(&["night", "2020-11-22"]);
     assert!(made.status.success(), "{made:?}");
@@ -21,11 +21,11 @@ fn a_nights_summary_says_what_the_report_of_the_day_says() {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(message["text"], printed(&["report", "--day", "2020-11-22"]));
-    let json = printed(&["report", "--day", "2020-11-22", "--json"]);
+    assert_eq!(message["text"], printed(&["summary", "--day", "2020-11-22"]));
+    let json = printed(&["summary", "--day", "2020-11-22", "--format", "json"]);
     assert_eq!(message["json"], json);
     assert_eq!(message["id"], "summary-2020-11-22");
-    // The numbers for MQTT are the report's.
+    // The numbers for MQTT are the summary's.
     let report: Value = serde_json::from_str(&json).unwrap();
     let (devices, figures) = (report["devices"].as_array().unwrap(), &message["figures"]["devices"]);
     assert!(!devices.is_empty());

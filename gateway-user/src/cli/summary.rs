@@ -1,17 +1,15 @@
 //! `telltale summary`: the page for the morning.
 
+use super::Outcome;
 use super::ask::{Asked, DatabaseArg, DeviceArg, answer, name_tables};
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
-use super::{Outcome, devices};
 use crate::config::{Config, ConfigFlags};
-use crate::summary::gather::{Beside, gather};
+use crate::summary::summary_of;
 use anyhow::Context;
-use gateway_core::report::summary::build::build;
 use gateway_core::report::summary::model::Summary;
 use gateway_core::report::summary::{csv, json, markdown, text};
 use gateway_core::report::text::Look;
-use gateway_core::report::who::NameFacts;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -69,21 +67,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         "a summary is of at most 366 days: give --last 30d or --since and --until"
     );
     let names = name_tables(&config, &path)?;
-    let beside = Beside {
-        phones: devices::phones(&asked.reader, &path)?,
-        owners_date: names.as_of().map(|date| date.to_string()).unwrap_or_default(),
-        known: Vec::new(),
-    };
     let filter = args.device.filter();
     let look = args.screen.look(usize::MAX);
     let mut page = Vec::new();
     let outcome = answer(asked, &mut page, |asked, page| {
-        let input = gather(&asked.reader, asked.range, asked.now, &filter, beside)?;
-        let summary = build(&input, &|name| NameFacts::of(&names, name));
-        let is_nothing = input.counted.is_empty() || (!filter.is_empty() && summary.devices.is_empty());
-        if !is_nothing || args.format != Format::Text {
-            write(page, &summary, args.format, &look)?;
+        let summary = summary_of(asked, &path, &names, &filter)?;
+        let summary = summary.filter(|summary| filter.is_empty() || !summary.devices.is_empty());
+        if let Some(summary) = &summary {
+            write(page, summary, args.format, &look)?;
         }
+        let is_nothing = summary.is_none();
         is_nothing.then(|| asked.why_nothing(&filter, false, &look)).transpose()
     })?;
     match &args.output {

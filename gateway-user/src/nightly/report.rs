@@ -1,25 +1,24 @@
-//! The summary of a day by the same functions as `telltale report`, made in a process of its own: nothing in it, not even
+//! The summary of a day by the same functions as `telltale summary`, made in a process of its own: nothing in it, not even
 //! a crash, reaches the counting, and its memory is free again when it ends.
 
 use super::Make;
 use crate::cli::ask::{Asked, name_tables};
-use crate::cli::{report, when};
+use crate::cli::when;
 use crate::config::Config;
 use crate::deliver::{DeviceFigures, Figures, Message, Priority};
 use crate::store::Reader;
+use crate::summary::summary_of;
 use anyhow::{Context, bail};
 use gateway_core::query::{Filter, TimeRange};
-use gateway_core::report::json::json;
-use gateway_core::report::model::Report;
+use gateway_core::report::summary::json::json;
+use gateway_core::report::summary::model::Summary;
+use gateway_core::report::summary::text::text;
 use gateway_core::report::table::Paint;
-use gateway_core::report::text::{Look, text};
+use gateway_core::report::text::Look;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-/// Destinations per device: as `telltale report` shows them.
-const DESTINATIONS: usize = 15;
 
 /// The very program that runs, even if an upgrade has put another in its place.
 pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -69,39 +68,39 @@ pub fn make(config: &Config, database: &Path, day: Date) -> anyhow::Result<Optio
     let Some(extent) = reader.extent()? else { return Ok(None) };
     let asked = Asked { reader, range, now: when::wall(&when::now())?, extent };
     let names = name_tables(config, database)?;
-    let report = report::make(&asked, &names, &Filter::default()).context("make the report")?;
+    let Some(summary) = summary_of(&asked, database, &names, &Filter::default())? else { return Ok(None) };
     let look = Look {
         width: None,
         paint: Paint::Plain,
         is_exact: false,
-        max_destinations: DESTINATIONS,
+        max_destinations: usize::MAX,
         offset_of: &when::offset_of,
     };
     Ok(Some(Message {
         id: format!("summary-{day}"),
-        subject: format!("Telltale: {day}, {} devices", report.devices.len()),
-        text: text(&report, &look),
+        subject: format!("Telltale: {day}, {} devices", summary.devices.len()),
+        text: text(&summary, &look),
         html: None,
-        json: json(&report)?,
+        json: json(&summary)?,
         priority: Priority::Low,
-        figures: Some(figures(&report, day)),
+        figures: Some(figures(&summary, day)),
     }))
 }
 
-fn figures(report: &Report, day: Date) -> Figures {
-    let length = report.range.until.0.abs_diff(report.range.since.0);
-    // Thousandths, so that 99.9 is not called all.
-    let share = u128::from(report.coverage.measured_ns) * 1000 / u128::from(length.max(1));
-    let devices = report.devices.iter().map(|device| DeviceFigures {
+fn figures(summary: &Summary, day: Date) -> Figures {
+    let devices = summary.devices.iter().map(|device| DeviceFigures {
         mac: device.mac.to_string(),
         name: device.name.clone(),
         up_bytes: device.routed.up_bytes,
         down_bytes: device.routed.down_bytes,
-        new_destinations: None,
+        // Where "new" cannot be said there is no number, rather than a nought.
+        new_destinations: device
+            .can_be_new
+            .then(|| device.places().filter(|place| place.is_new).count() as u64),
     });
     Figures {
         day: day.to_string(),
-        coverage_percent: Some(share.min(1000) as f64 / 10.0),
+        coverage_percent: summary.measured.permille.map(|permille| f64::from(permille) / 10.0),
         devices: devices.collect(),
     }
 }

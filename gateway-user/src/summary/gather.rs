@@ -3,11 +3,11 @@
 use crate::cli::when;
 use crate::store::Reader;
 use anyhow::Context;
-use gateway_core::query::buckets::{BucketSum, Buckets};
+use gateway_core::query::buckets::Buckets;
 use gateway_core::query::{Filter, TimeRange};
 use gateway_core::report::summary::input::{Known, SummaryInput, Sums};
 use gateway_core::units::{Mac, WallTime};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Days before the range that it is compared with.
 pub const DAYS_BEFORE: usize = 30;
@@ -79,35 +79,6 @@ pub fn gather(
 fn sums(reader: &Reader, bounds: Vec<WallTime>, filter: &Filter) -> anyhow::Result<Option<Sums>> {
     let offsets = bounds.iter().take(bounds.len().saturating_sub(1)).map(|at| when::offset_of(*at)).collect();
     let Some(buckets) = Buckets::between(bounds) else { return Ok(None) };
-    let sums = bucketed(reader, &buckets, filter)?;
+    let sums = reader.bucketed(&buckets, filter)?;
     Ok(Some(Sums { buckets, offsets, sums }))
-}
-
-/// The rows by bucket, device, name, evidence, marks, application, kind and network: one question per bucket.
-fn bucketed(reader: &Reader, buckets: &Buckets, filter: &Filter) -> anyhow::Result<Vec<BucketSum>> {
-    let mut all = Vec::new();
-    for (bucket, range) in buckets.iter().enumerate() {
-        let mut sums = BTreeMap::<_, BucketSum>::new();
-        for flow in reader.flows(range, filter)? {
-            let key = flow.key;
-            let what = (key.device, key.name.clone(), key.evidence, key.marks, key.application);
-            let sum = sums.entry((what, key.kind, flow.network.clone())).or_insert_with(|| BucketSum {
-                bucket,
-                device: key.device,
-                name: key.name,
-                evidence: key.evidence,
-                marks: key.marks,
-                application: key.application,
-                kind: key.kind,
-                network: flow.network,
-                volume: Default::default(),
-                conversations: 0,
-                is_coarse: false,
-            });
-            sum.volume.add(flow.volume);
-            sum.conversations = sum.conversations.saturating_add(flow.conversations);
-        }
-        all.extend(sums.into_values());
-    }
-    Ok(all)
 }
