@@ -39,10 +39,11 @@ pub(super) fn sankey(device: &DeviceSummary, id: usize) -> String {
     bands.iter().for_each(|((_, country), bytes)| *countries.entry(country).or_default() += bytes);
     let rows = u64::try_from(owners.len().max(countries.len())).unwrap_or(1);
     let mut out = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Device, owners, countries\"><svg \
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Owners and countries of device {}\"><svg \
          class=\"sankey\" viewBox=\"0 0 720 {}\" role=\"img\" aria-labelledby=\"k{id}t k{id}d\"><title \
          id=\"k{id}t\">From the device to owners to countries</title><desc id=\"k{id}d\">Bands are as wide as their \
          bytes; the same figures are in the table below.</desc>",
+        id + 1,
         HEIGHT + GAP * rows + 10
     );
     let mut at_country = BTreeMap::<&str, u64>::new();
