@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 /// More hours than this are shown by day.
 const MAX_HOURS: usize = 50;
-const HEIGHT: u64 = 120;
-const WIDTH: u64 = 720;
+const HEIGHT: u64 = 90;
+const WIDTH: u64 = 480;
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// Hours of the range that share a bar.

@@ -7,7 +7,7 @@ use core::fmt::Write;
 use std::collections::BTreeMap;
 
 /// Height of all bytes together, and the least gap between two bands.
-const HEIGHT: u64 = 200;
+const HEIGHT: u64 = 120;
 const GAP: u64 = 26;
 const OWNER_X: u64 = 230;
 const COUNTRY_X: u64 = 560;
