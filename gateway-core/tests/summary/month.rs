@@ -2,10 +2,11 @@
 //! Clocks are those of central Europe: on 2026-10-25 the night has one hour more.
 
 use gateway_core::application::Application;
+use gateway_core::enrich::owners::Purpose;
 use gateway_core::query::buckets::{BucketSum, Buckets};
 use gateway_core::query::{Counted, DeviceInfo, TimeRange};
 use gateway_core::report::summary::input::{SummaryInput, Sums};
-use gateway_core::report::who::NameFacts;
+use gateway_core::report::who::{NameFacts, Owned, Source};
 use gateway_core::row::{Evidence, LedgerLine, Marks, Network, RowKind};
 use gateway_core::units::{Country, DomainName, Mac, Volume, WallTime};
 use std::collections::BTreeMap;
@@ -205,11 +206,33 @@ fn network_of(name: &str) -> Network {
     }
 }
 
-/// The last two labels are what is registered; nobody's owner is known.
+/// The last two labels are what is registered; two owners are known.
 pub fn facts_of(name: &DomainName) -> NameFacts {
     let labels: Vec<_> = name.as_str().split('.').collect();
-    let registrable = labels.get(labels.len().saturating_sub(2)..).map(|last| last.join("."));
-    NameFacts { registrable: registrable.and_then(|name| DomainName::parse(&name)), ..NameFacts::default() }
+    let registrable =
+        labels.get(labels.len().saturating_sub(2)..).map(|last| last.join(".")).unwrap_or_default();
+    let owned = match registrable.as_str() {
+        "maker.example" => Some(owned("Maker & Sons", Purpose::Telemetry)),
+        "social.example" => Some(owned("Social Inc", Purpose::Analytics)),
+        _ => None,
+    };
+    NameFacts { registrable: DomainName::parse(&registrable), owned, ..NameFacts::default() }
+}
+
+fn owned(owner: &str, purpose: Purpose) -> Owned {
+    let source = Source { title: "a test".to_owned(), place: String::new(), read_on: None };
+    Owned {
+        owner: owner.to_owned(),
+        country: None,
+        seat: None,
+        parents: Vec::new(),
+        purpose,
+        rule: String::new(),
+        list: None,
+        source,
+        purpose_source: None,
+        seat_source: None,
+    }
 }
 
 /// What the shell would gather for a day.

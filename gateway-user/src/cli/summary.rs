@@ -8,7 +8,7 @@ use crate::config::{Config, ConfigFlags};
 use crate::summary::summary_of;
 use anyhow::Context;
 use gateway_core::report::summary::model::Summary;
-use gateway_core::report::summary::{csv, json, markdown, text};
+use gateway_core::report::summary::{csv, html, json, markdown, text};
 use gateway_core::report::text::Look;
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  telltale summary --day yesterday\n  telltale summary --night\n  telltale summary --day \
-    2026-11-22 --format markdown --output summary.md\n\nOnly a whole day (--day) is compared with the days before."
+    2026-11-22 --format html --output summary.html\n\nOnly a whole day (--day) is compared with the days before."
 )]
 pub struct Args {
     #[command(flatten)]
@@ -44,6 +44,7 @@ pub struct Args {
 enum Format {
     Text,
     Markdown,
+    Html,
     Json,
     Csv,
 }
@@ -93,6 +94,7 @@ fn write(page: &mut Vec<u8>, summary: &Summary, format: Format, look: &Look<'_>)
     match format {
         Format::Text => page.extend(text::text(summary, look).into_bytes()),
         Format::Markdown => page.extend(markdown::markdown(summary, look).into_bytes()),
+        Format::Html => page.extend(html::html(summary, look).into_bytes()),
         Format::Json => page.extend(json::json(summary)?.into_bytes()),
         Format::Csv => page.extend(csv::csv(summary).into_bytes()),
     }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 /// More hours than this are shown by day.
 const MAX_HOURS: usize = 50;
-const HEIGHT: u64 = 120;
-const WIDTH: u64 = 720;
+const HEIGHT: u64 = 90;
+const WIDTH: u64 = 480;
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// Hours of the range that share a bar.
@@ -73,7 +73,7 @@ pub(super) fn stacked(device: &DeviceSummary, slots: &[Slot], id: usize) -> Stri
     }
     let _ = write!(out, "<path class=\"grid\" d=\"M0 {HEIGHT}H{WIDTH}\"/></svg>");
     out.push_str(&key(device));
-    out.push_str(&table(device, &bins, &amounts));
+    out.push_str(&table(device, &bins, &amounts, id));
     out
 }
 
@@ -90,10 +90,12 @@ fn key(device: &DeviceSummary) -> String {
     out + "</ul>\n"
 }
 
-fn table(device: &DeviceSummary, bins: &[Bin], amounts: &[Vec<u64>]) -> String {
-    let mut out = "<details><summary>The same as a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-                   aria-label=\"Bytes over time\"><table><thead><tr><th scope=\"col\">from</th>"
-        .to_owned();
+fn table(device: &DeviceSummary, bins: &[Bin], amounts: &[Vec<u64>], id: usize) -> String {
+    let mut out = format!(
+        "<details><summary>The same as a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+                   aria-label=\"Bytes over time, device {}\"><table><thead><tr><th scope=\"col\">from</th>",
+        id + 1
+    );
     for (name, _) in shown(device) {
         let _ = write!(out, "<th scope=\"col\">{}</th>", escaped(&name));
     }
@@ -169,14 +171,16 @@ pub(super) fn week(device: &DeviceSummary, slots: &[Slot], id: usize) -> String 
         let _ = write!(out, "<text x=\"{}\" y=\"172\">{hour:02}:00</text>", 40 + 25 * hour);
     }
     out.push_str("</svg>\n");
-    out.push_str(&week_table(&cells));
+    out.push_str(&week_table(&cells, id));
     out
 }
 
-fn week_table(cells: &BTreeMap<(u8, u8), u64>) -> String {
-    let mut out = "<details><summary>The same as a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-                   aria-label=\"Bytes by day of the week and hour\"><table><thead><tr><th scope=\"col\">hour</th>"
-        .to_owned();
+fn week_table(cells: &BTreeMap<(u8, u8), u64>, id: usize) -> String {
+    let mut out = format!(
+        "<details><summary>The same as a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+                   aria-label=\"Bytes by day of the week and hour, device {}\"><table><thead><tr><th scope=\"col\">hour</th>",
+        id + 1
+    );
     DAYS.iter().for_each(|day| {
         let _ = write!(out, "<th scope=\"col\">{day}</th>");
     });

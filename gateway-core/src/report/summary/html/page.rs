@@ -96,7 +96,7 @@ const HEADS: [&str; 9] =
 fn destinations(out: &mut String, device: &DeviceSummary, summary: &Summary, id: usize) {
     let _ = write!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Destinations of device {}\"><table><thead><tr>",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Destinations of device {}\"><table class=\"wide\"><thead><tr>",
         id + 1
     );
     for head in HEADS {

@@ -7,7 +7,7 @@ use core::fmt::Write;
 use std::collections::BTreeMap;
 
 /// Height of all bytes together, and the least gap between two bands.
-const HEIGHT: u64 = 200;
+const HEIGHT: u64 = 120;
 const GAP: u64 = 26;
 const OWNER_X: u64 = 230;
 const COUNTRY_X: u64 = 560;
@@ -39,10 +39,11 @@ pub(super) fn sankey(device: &DeviceSummary, id: usize) -> String {
     bands.iter().for_each(|((_, country), bytes)| *countries.entry(country).or_default() += bytes);
     let rows = u64::try_from(owners.len().max(countries.len())).unwrap_or(1);
     let mut out = format!(
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Device, owners, countries\"><svg \
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Owners and countries of device {}\"><svg \
          class=\"sankey\" viewBox=\"0 0 720 {}\" role=\"img\" aria-labelledby=\"k{id}t k{id}d\"><title \
          id=\"k{id}t\">From the device to owners to countries</title><desc id=\"k{id}d\">Bands are as wide as their \
          bytes; the same figures are in the table below.</desc>",
+        id + 1,
         HEIGHT + GAP * rows + 10
     );
     let mut at_country = BTreeMap::<&str, u64>::new();
