@@ -17,7 +17,8 @@ use std::time::Duration;
 /// An answer is asked for again after this: registrations change seldom.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The least time between two questions, by whatever process.
+/// The least time between two questions; also between the last one that was answered, whatever process put it, and the
+/// first of this one.
 const BETWEEN: Duration = Duration::from_secs(1);
 
 /// The longest answer that is read. They have some 10 kB; the bootstrap file some 100 kB.

@@ -87,7 +87,11 @@ fn what_goes_wrong_is_said_in_one_line_and_nothing_is_made_up() {
         ("/dns.json", Reply::status(404), "has no list of RDAP servers"),
         ("/dns.json", Reply::body(b"<html>"), "not an RDAP bootstrap file"),
         ("/v1/moved", Reply::status(404), "knows no domain example.com"),
-        ("/v1/moved", Reply::status(429).with("Retry-After", "60"), "429"),
+        (
+            "/v1/moved",
+            Reply::status(429).with("Retry-After", "60"),
+            "429 Too Many Requests (it asks to be left alone until, or for seconds: 60)",
+        ),
         ("/v1/moved", Reply::body(b"{}"), "not an RDAP domain"),
         ("/v1/moved", Reply::body(&vec![b' '; (2 << 20) + 1]), "longer than the 2097152 bytes"),
         ("/v1/moved", Reply::status(302).with("Location", "http://localhost/"), "not HTTPS"),

@@ -257,7 +257,7 @@ fn a_registration_is_told_with_its_source() {
     assert!(text.contains("RDAP answer of rdap.example, asked 2026-11-18"), "{text}");
     let withheld = Registration { registrant: None, is_redacted: true, ..told };
     let text = page(registered("rdap.example", withheld));
-    assert!(text.contains("registrant  withheld (Beijing, CN), of maker.example"), "{text}");
+    assert!(text.contains("registrant  withheld by the registry (Beijing, CN), of maker.example"), "{text}");
     let text = page(registered("", Registration::default()));
     assert!(text.contains("the registry of maker.example does not answer over RDAP"), "{text}");
 }

@@ -145,7 +145,7 @@ fn registered_lines(
     let place = if place.is_empty() { String::new() } else { format!(" ({})", place.join(", ")) };
     let who = match &registration.registrant {
         Some(registrant) => format!("{registrant}{place}"),
-        None if registration.is_redacted => format!("withheld{place}"),
+        None if registration.is_redacted => format!("withheld by the registry{place}"),
         None => format!("not told{place}"),
     };
     said("registrant", &format!("{who}, of {domain}"));

@@ -251,7 +251,8 @@ impl Fetcher {
     #[cfg(not(feature = "https"))]
     fn open_url(&self, _request: &Request<'_>) -> Result<Answer, Failure> {
         Err(Failure::permanent(anyhow!(
-            "this build fetches nothing by itself: name a program that does with fetch_cmd or --fetch-cmd, or a file with --from"
+            "this build fetches nothing by itself: name a program that does, with fetch_cmd in the section [update] \
+             (`telltale update` also takes --fetch-cmd, and a file with --from)"
         )))
     }
 }

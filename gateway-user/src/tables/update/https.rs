@@ -77,7 +77,16 @@ impl Https {
                 416 => return Ok(Answer::StartAgain),
                 404 | 410 => return Ok(Answer::Missing),
                 408 | 429 | 500..=599 => {
-                    return Err(Failure::transient(anyhow!("the server answers {}", response.status())));
+                    // Seconds or a date (RFC 9110 §10.2.3), in a stranger's words.
+                    let later = header(http::header::RETRY_AFTER)
+                        .map(|when| {
+                            when.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(40).collect()
+                        })
+                        .map(|when: String| {
+                            format!(" (it asks to be left alone until, or for seconds: {when})")
+                        });
+                    let (status, later) = (response.status(), later.unwrap_or_default());
+                    return Err(Failure::transient(anyhow!("the server answers {status}{later}")));
                 }
                 _ => return Err(Failure::permanent(anyhow!("the server answers {}", response.status()))),
             }
