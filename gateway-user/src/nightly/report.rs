@@ -10,6 +10,7 @@ use crate::store::Reader;
 use crate::summary::summary_of;
 use anyhow::{Context, bail};
 use gateway_core::query::{Filter, TimeRange};
+use gateway_core::report::summary::html::html;
 use gateway_core::report::summary::json::json;
 use gateway_core::report::summary::model::Summary;
 use gateway_core::report::summary::text::text;
@@ -80,7 +81,7 @@ pub fn make(config: &Config, database: &Path, day: Date) -> anyhow::Result<Optio
         id: format!("summary-{day}"),
         subject: format!("Telltale: {day}, {} devices", summary.devices.len()),
         text: text(&summary, &look),
-        html: None,
+        html: Some(html(&summary, &look)),
         json: json(&summary)?,
         priority: Priority::Low,
         figures: Some(figures(&summary, day)),
