@@ -2,9 +2,8 @@
 
 use super::ask::{DatabaseArg, say};
 use super::{Outcome, csv};
-use crate::store::{Reader, Sheet};
+use crate::store::{Cell, Reader, Sheet};
 use anyhow::Context;
-use rusqlite::types::Value;
 use std::io::Write;
 
 /// Asks the database in SQL. It can change nothing; docs/schema.md has the tables and views.
@@ -83,21 +82,21 @@ fn write(args: &Args, sheet: &Sheet, out: &mut dyn Write) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn text(value: &Value) -> String {
+fn text(value: &Cell) -> String {
     match value {
-        Value::Null => String::new(),
-        Value::Integer(number) => number.to_string(),
-        Value::Real(number) => number.to_string(),
-        Value::Text(text) => text.chars().filter(|c| !c.is_control()).collect(),
-        Value::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Cell::Null => String::new(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Real(number) => number.to_string(),
+        Cell::Text(text) => text.chars().filter(|c| !c.is_control()).collect(),
+        Cell::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
-fn json(value: &Value) -> serde_json::Value {
+fn json(value: &Cell) -> serde_json::Value {
     match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Integer(number) => (*number).into(),
-        Value::Real(number) => (*number).into(),
-        Value::Text(_) | Value::Blob(_) => text(value).into(),
+        Cell::Null => serde_json::Value::Null,
+        Cell::Integer(number) => (*number).into(),
+        Cell::Real(number) => (*number).into(),
+        Cell::Text(_) | Cell::Blob(_) => text(value).into(),
     }
 }

@@ -23,6 +23,9 @@ mod told;
 mod writer;
 
 pub use answers::{KEPT_FOR_SECS, MAX_ANSWERS};
+/// One field of a [`Sheet`].
+pub use rusqlite::types::Value as Cell;
+
 pub use care::{Rows, Sheet, Status, backup, vacuum};
 pub use devices::{Contacted, KnownHostname};
 pub use forget::{Forgotten, forget_device, forget_name};
