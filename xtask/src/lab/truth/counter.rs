@@ -22,9 +22,8 @@ pub(crate) const READY: &str = "counting";
 /// # Errors
 /// If there is no such interface, or the caller may not open packet sockets.
 pub fn count_until_end_of_input(interface: &str, gateway_mac: [u8; 6]) -> Result<()> {
-    let mut ring = Ring::open()?;
     let mut counter = Counter::new(interface, gateway_mac)?;
-    let before = interface_frames(interface)?;
+    let (mut ring, before) = open_between_frames(interface)?;
     let is_over = AtomicBool::new(false);
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{READY}").and_then(|()| stdout.flush()).context("tell that counting has begun")?;
@@ -36,13 +35,33 @@ pub fn count_until_end_of_input(interface: &str, gateway_mac: [u8; 6]) -> Result
         });
         counter.read(&mut ring, &is_over)
     })?;
-    let after = interface_frames(interface)?;
+    let after = counter.read_to_rest(&mut ring, interface)?;
     let mut totals = counter.totals;
     totals.interface =
         FrameCount { received: after.received - before.received, sent: after.sent - before.sent };
     totals.dropped_frames = ring.dropped()?;
     let json = serde_json::to_string(&totals).context("write the totals as JSON")?;
     writeln!(stdout, "{json}").context("print the totals")
+}
+
+/// How often a moment without a frame is sought before the two counts are taken as they are.
+const ATTEMPTS: u32 = 200;
+
+/// Opens the ring in a moment in which the interface's counters stand still, and returns them: a frame that
+/// passes between the two, such as a bridge's multicast report, would be in one count and not in the other.
+fn open_between_frames(interface: &str) -> Result<(Ring, FrameCount)> {
+    let mut attempt = 1;
+    loop {
+        let before = interface_frames(interface)?;
+        let mut ring = Ring::open()?;
+        std::thread::sleep(REST);
+        let stood_still = ring.next()?.is_none() && interface_frames(interface)? == before;
+        if stood_still {
+            return Ok((ring, before));
+        }
+        anyhow::ensure!(attempt < ATTEMPTS, "{interface} is never still for {REST:?}, so no count can begin");
+        attempt += 1;
+    }
 }
 
 struct Counter {
@@ -63,15 +82,39 @@ impl Counter {
         Ok(Self { index, own_mac, gateway_mac, totals: Totals::default() })
     }
 
+    /// Reads what still comes until the interface's counters stand still with nothing waiting, and returns them.
+    /// An interface that is never still gives the last ones, and the totals tell the difference.
+    fn read_to_rest(&mut self, ring: &mut Ring, interface: &str) -> Result<FrameCount> {
+        let mut last = interface_frames(interface)?;
+        for _ in 0..ATTEMPTS {
+            std::thread::sleep(REST);
+            let was_empty = self.read_waiting(ring)? == 0;
+            let now = interface_frames(interface)?;
+            if was_empty && now == last {
+                break;
+            }
+            last = now;
+        }
+        Ok(last)
+    }
+
+    /// Reads what waits, and returns how many frames that was.
+    fn read_waiting(&mut self, ring: &mut Ring) -> Result<u64> {
+        let mut frames = 0;
+        while let Some(passed) = ring.next()? {
+            frames += 1;
+            if passed.interface == self.index {
+                self.add(&passed);
+            }
+        }
+        Ok(frames)
+    }
+
     /// Reads until `is_over` and nothing waits.
     fn read(&mut self, ring: &mut Ring, is_over: &AtomicBool) -> Result<()> {
         loop {
             let was_over = is_over.load(Ordering::Acquire);
-            while let Some(passed) = ring.next()? {
-                if passed.interface == self.index {
-                    self.add(&passed);
-                }
-            }
+            self.read_waiting(ring)?;
             if was_over {
                 return Ok(());
             }
