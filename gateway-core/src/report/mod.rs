@@ -9,6 +9,7 @@ pub mod amount;
 pub mod build;
 pub mod civil;
 pub mod coverage;
+pub mod csv;
 pub mod explain;
 pub mod json;
 pub mod model;

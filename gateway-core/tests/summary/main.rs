@@ -2,7 +2,9 @@
 #![allow(clippy::expect_used, reason = "tests panic on purpose")]
 
 mod month;
+mod rules;
 
+use gateway_core::query::TimeRange;
 use gateway_core::report::summary::build::build;
 use gateway_core::report::summary::csv::csv;
 use gateway_core::report::summary::html::html;
@@ -15,7 +17,8 @@ use gateway_core::report::summary::words::sentence;
 use gateway_core::report::table::Paint;
 use gateway_core::report::text::Look;
 use gateway_core::units::Volume;
-use month::{GUEST, LAPTOP, PHONE, PLAN, SENSOR, facts_of, input, offset_of, rows};
+use gateway_core::units::WallTime;
+use month::{GUEST, HOUR, LAPTOP, Month, PHONE, PLAN, SENSOR, facts_of, midnight, offset_of};
 
 fn look() -> Look<'static> {
     Look {
@@ -28,7 +31,7 @@ fn look() -> Look<'static> {
 }
 
 fn target() -> SummaryInput {
-    input(PLAN.target_day, &rows())
+    Month::planted().day(PLAN.target_day)
 }
 
 fn claims(summary: &Summary) -> Vec<(&'static str, &'static str, String, String)> {
@@ -60,7 +63,7 @@ fn all_that_was_planted_is_found_and_nothing_else() {
 
 #[test]
 fn no_ordinary_day_has_a_finding() {
-    let rows = rows();
+    let month = Month::planted();
     for day in 8..PLAN.target_day {
         // The outage is one, and a page that was opened for the first time on that day and the last are what they are.
         let expected: &[&str] = match day {
@@ -68,7 +71,7 @@ fn no_ordinary_day_has_a_finding() {
             d if d == PLAN.target_day - 1 => &["new-destination"],
             _ => &[],
         };
-        let summary = build(&input(day, &rows), &facts_of);
+        let summary = build(&month.day(day), &facts_of);
         let kinds: Vec<_> = claims(&summary).into_iter().map(|(_, kind, ..)| kind).collect();
         assert_eq!(kinds, expected, "day {day}");
     }
@@ -76,9 +79,9 @@ fn no_ordinary_day_has_a_finding() {
 
 #[test]
 fn a_short_past_claims_nothing() {
-    let rows = rows();
+    let month = Month::planted();
     for day in 0..7 {
-        let summary = build(&input(day, &rows), &facts_of);
+        let summary = build(&month.day(day), &facts_of);
         assert!(summary.findings.is_empty(), "day {day}: {:?}", claims(&summary));
         assert!(sentence(&summary).contains("nothing is known yet"), "{}", sentence(&summary));
     }
@@ -96,7 +99,7 @@ fn the_night_is_learned_and_watched() {
 
 #[test]
 fn the_night_of_the_clocks_has_one_hour_more() {
-    let summary = build(&input(27, &rows()), &facts_of);
+    let summary = build(&Month::planted().day(27), &facts_of);
     assert_eq!(summary.slots.len(), 25);
     let phone = summary.devices.iter().find(|device| device.mac == PHONE).expect("it is there");
     let Night::Known(watch) = phone.night else { panic!("the phone has a night") };
@@ -150,9 +153,9 @@ fn a_range_that_nobody_measured_claims_no_quiet() {
 
 #[test]
 fn destinations_devices_and_total_add_up() {
-    let rows = rows();
+    let month = Month::planted();
     for day in [3, PLAN.travel_day, 27, PLAN.target_day] {
-        let summary = build(&input(day, &rows), &facts_of);
+        let summary = build(&month.day(day), &facts_of);
         let mut total = Volume::default();
         for device in &summary.devices {
             let (mut by_owner, mut by_place) = (Volume::default(), Volume::default());
@@ -186,13 +189,67 @@ fn the_day_in_writing() {
 }
 
 #[test]
+fn a_night_in_writing() {
+    let (evening, morning) =
+        (midnight(PLAN.target_day - 1).0 + 21 * HOUR, midnight(PLAN.target_day).0 + 9 * HOUR);
+    let night = TimeRange { since: WallTime(evening), until: WallTime(morning) };
+    let summary = build(&Month::planted().range(PLAN.target_day - 1, night), &facts_of);
+    golden("night.txt", &text(&summary, &look()), include_str!("golden/night.txt"));
+    golden("night.html", &html(&summary, &look()), include_str!("golden/night.html"));
+}
+
+#[test]
+fn a_week_in_writing() {
+    let summary = build(&Month::planted().days(PLAN.target_day - 6, 7), &facts_of);
+    golden("week.txt", &text(&summary, &look()), include_str!("golden/week.txt"));
+    golden("week.md", &markdown(&summary, &look()), include_str!("golden/week.md"));
+    golden("week.html", &html(&summary, &look()), include_str!("golden/week.html"));
+    golden("week.csv", &csv(&summary), include_str!("golden/week.csv"));
+    let page = html(&summary, &look());
+    // A cell for every hour of the week, and its figure.
+    let maps = page.matches("Hours of the week").count();
+    assert_eq!((maps, page.matches("class=\"void\"").count()), (4, 4 * 7 * 24));
+}
+
+#[test]
+fn nothing_in_writing() {
+    let mut month = Month::plain();
+    month.outage(midnight(PLAN.target_day).0, midnight(PLAN.target_day + 1).0);
+    let summary = build(&month.day(PLAN.target_day), &facts_of);
+    golden("empty.txt", &text(&summary, &look()), include_str!("golden/empty.txt"));
+    golden("empty.html", &html(&summary, &look()), include_str!("golden/empty.html"));
+}
+
+#[test]
+fn hostile_names_in_writing() {
+    let mut month = Month::planted();
+    month.label = Some(
+        "<script>alert(1)</script>\"'>\u{202e}WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW👾",
+    );
+    let long = "llllllllllllllllllllllllllllllllllllllllllllllllllllllllll.\
+                mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm.\
+                wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwodd.example";
+    month.plant(PLAN.target_day, 5, PHONE, long, 900_000);
+    // More owners than there are colours.
+    let names = ["a-odd.example", "b-odd.example", "c-odd.example", "d-odd.example", "e-odd.example", ""];
+    for (hour, name) in (0..).zip(names) {
+        month.plant(PLAN.target_day, hour, PHONE, name, 40_000_000);
+    }
+    let summary = build(&month.day(PLAN.target_day), &facts_of);
+    golden("hostile.txt", &text(&summary, &look()), include_str!("golden/hostile.txt"));
+    golden("hostile.html", &html(&summary, &look()), include_str!("golden/hostile.html"));
+}
+
+#[test]
 fn what_a_device_calls_itself_is_no_markup() {
     let mut input = target();
-    let evil = "<script>alert(1)</script> | [x](y) \x1b[31m";
+    let evil = "<script>alert(1)</script> | `x` [x](y) \x1b[31m";
     input.devices.iter_mut().for_each(|device| device.label = Some(evil.to_owned()));
     let summary = build(&input, &facts_of);
     let page = markdown(&summary, &look());
     assert!(!page.contains("<script") && !page.contains("[x](y)") && !page.contains('\x1b'), "{page}");
+    let bare = page.replace("\\`", "").replace("\\|", "");
+    assert!(!bare.contains("`x") && !bare.contains("> |"), "{page}");
     assert!(!text(&summary, &look()).contains('\x1b'));
     let page = html(&summary, &look());
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");

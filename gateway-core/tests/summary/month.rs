@@ -5,7 +5,7 @@ use gateway_core::application::Application;
 use gateway_core::enrich::owners::Purpose;
 use gateway_core::query::buckets::{BucketSum, Buckets};
 use gateway_core::query::{Counted, DeviceInfo, TimeRange};
-use gateway_core::report::summary::input::{SummaryInput, Sums};
+use gateway_core::report::summary::input::{Known, SummaryInput, Sums};
 use gateway_core::report::who::{NameFacts, Owned, Source};
 use gateway_core::row::{Evidence, LedgerLine, Marks, Network, RowKind};
 use gateway_core::units::{Country, DomainName, Mac, Volume, WallTime};
@@ -58,29 +58,152 @@ pub struct Plan {
 
 pub const PLAN: Plan = Plan { travel_day: 22, outage_day: 30, target_day: 38 };
 
-/// Ordinary life, the same in every run: amounts sway by a fifth, by day and hour.
-pub fn rows() -> Vec<Told> {
-    let mut rows = Vec::new();
-    for day in 0..=PLAN.target_day {
-        for at in hours_between(midnight(day), WallTime(midnight(day + 1).0 - 1)) {
-            let hour = (at.0 / HOUR * 3_600 + i64::from(offset_of(at))) / 3_600 % 24;
-            ordinary_hour(&mut rows, day, hour, at);
+/// A household's five weeks and a half.
+pub struct Month {
+    pub rows: Vec<Told>,
+    /// Nothing was counted in these; each ends with a start of the gateway.
+    pub outages: Vec<TimeRange>,
+    /// The clock was set forward by 90 seconds then.
+    pub clock_step: Option<WallTime>,
+    pub known: Vec<Known>,
+    /// What every device is called, if not by its own name.
+    pub label: Option<&'static str>,
+}
+
+impl Month {
+    /// Ordinary life, the same in every run: amounts sway by a fifth, by day and hour. On one day the phone may be
+    /// away.
+    fn ordinary(away: Option<i64>) -> Self {
+        let mut rows = Vec::new();
+        for day in 0..=PLAN.target_day {
+            for at in hours_between(midnight(day), WallTime(midnight(day + 1).0 - 1)) {
+                let hour = (at.0 / HOUR * 3_600 + i64::from(offset_of(at))) / 3_600 % 24;
+                ordinary_hour(&mut rows, day, hour, at, away == Some(day));
+            }
+        }
+        Self { rows, outages: Vec::new(), clock_step: None, known: Vec::new(), label: None }
+    }
+
+    /// Nothing but ordinary life.
+    pub fn plain() -> Self {
+        Self::ordinary(None)
+    }
+
+    /// With what a summary must find.
+    pub fn planted() -> Self {
+        let mut month = Self::ordinary(Some(PLAN.travel_day));
+        planted(&mut month.rows);
+        let (day, target) = (midnight(PLAN.outage_day), midnight(PLAN.target_day));
+        // Most of one day, and half an hour of the target.
+        month.outage(day.0, day.0 + 19 * HOUR);
+        month.outage(target.0 + 13 * HOUR, target.0 + 13 * HOUR + 30 * MINUTE);
+        month.clock_step = Some(WallTime(target.0 + 10 * HOUR));
+        month
+    }
+
+    pub fn outage(&mut self, since: i64, until: i64) {
+        let range = TimeRange { since: WallTime(since), until: WallTime(until) };
+        // Rows are put where an hour begins: an outage within an hour takes nothing.
+        self.rows
+            .retain(|row| !(range.since <= row.at && row.at < range.until && range.len_ns() >= HOUR as u64));
+        self.outages.push(range);
+    }
+
+    /// A row more.
+    pub fn plant(&mut self, day: i64, hour: i64, device: Mac, name: &'static str, up: u64) {
+        self.rows.push(told(WallTime(midnight(day).0 + hour * HOUR), device, name, up, up / 2));
+    }
+
+    /// The journal, a drain each five minutes.
+    fn counted(&self) -> Vec<Counted> {
+        let first = midnight(0).0;
+        let step_at = self.clock_step.map_or(i64::MAX, |at| at.0);
+        let mut counted = Vec::new();
+        let mut origin = 1;
+        let mut at = first;
+        while at < midnight(PLAN.target_day + 1).0 {
+            let range = TimeRange { since: WallTime(at), until: WallTime(at + 5 * MINUTE) };
+            at += 5 * MINUTE;
+            if self.outages.iter().any(|outage| outage.overlap(range).is_some()) {
+                // After an outage the gateway has started anew.
+                origin = range.since.0;
+                continue;
+            }
+            let step = if range.since.0 >= step_at { 90_000_000_000 } else { 0 };
+            let boot = |wall: WallTime| u64::try_from(wall.0 - first - step).unwrap_or(0);
+            let since = if range.since.0 == step_at { WallTime(range.since.0 + step) } else { range.since };
+            let boot_ns = (boot(since).min(boot(range.until)), boot(range.until));
+            let range = TimeRange { since, until: range.until };
+            counted.push(Counted { origin, boot_ns, range, is_clock_set: true, row_bytes: 0 });
+        }
+        counted
+    }
+
+    /// What the shell would gather for a day.
+    pub fn day(&self, day: i64) -> SummaryInput {
+        self.days(day, 1)
+    }
+
+    /// What the shell would gather for so many days from one on.
+    pub fn days(&self, day: i64, count: i64) -> SummaryInput {
+        self.range(day, TimeRange { since: midnight(day), until: midnight(day + count) })
+    }
+
+    /// What the shell would gather for a range that begins on a day.
+    pub fn range(&self, day: i64, range: TimeRange) -> SummaryInput {
+        let since = (day - 30).max(0);
+        let days: Vec<_> = (since..=day).map(midnight).collect();
+        let before = TimeRange { since: midnight(since), until: midnight(day) };
+        let all = self.counted();
+        let touching = |range: TimeRange| -> Vec<Counted> {
+            all.iter().filter(|c| c.range.overlap(range).is_some()).cloned().collect()
+        };
+        let device = |mac: Mac, label: &str, first_seen: WallTime| DeviceInfo {
+            label: Some(self.label.unwrap_or(label).to_owned()),
+            first_seen: Some(first_seen),
+            ..DeviceInfo::unknown(mac)
+        };
+        let hours = sums(hours_between(range.since, range.until), &self.rows).expect("a range has hours");
+        let nights = hours_between(midnight((day - 14).max(0)), midnight(day));
+        let mut stored = Volume::default();
+        hours.sums.iter().for_each(|sum| stored.add(sum.volume));
+        SummaryInput {
+            hours_before: sums(nights, &self.rows),
+            days_before: sums(days, &self.rows),
+            is_whole_day: range == TimeRange { since: midnight(day), until: midnight(day + 1) },
+            now: WallTime(range.until.0 + HOUR),
+            counted: touching(range),
+            counted_before: touching(before),
+            latest: all.iter().rfind(|c| c.range.since < range.until).cloned().into_iter().collect(),
+            unhooked_intervals: 0,
+            devices: vec![
+                device(PHONE, "Redmi Note 8", midnight(0)),
+                device(LAPTOP, "Laptop", midnight(0)),
+                device(SENSOR, "Sensor", midnight(0)),
+                device(GUEST, "Guest", WallTime(midnight(PLAN.target_day).0 + 18 * HOUR)),
+            ],
+            phones: [PHONE].into(),
+            ledger: vec![LedgerLine {
+                counter: "seen".to_owned(),
+                packets: stored.packets(),
+                bytes: Some(stored.bytes()),
+            }],
+            stored,
+            owners_date: String::new(),
+            known: self.known.clone(),
+            hours,
         }
     }
-    planted(&mut rows);
-    rows.retain(|row| !is_outage(row.at));
-    rows.sort_by_key(|row| row.at);
-    rows
 }
 
 fn told(at: WallTime, device: Mac, name: &'static str, up: u64, down: u64) -> Told {
     Told { at, device, name, up, down, marks: Marks::NONE, application: Application::Tls }
 }
 
-fn ordinary_hour(rows: &mut Vec<Told>, day: i64, hour: i64, at: WallTime) {
+fn ordinary_hour(rows: &mut Vec<Told>, day: i64, hour: i64, at: WallTime, is_away: bool) {
     let sway = |base: u64| base + base / 5 * u64::try_from((day * 7 + hour * 3) % 5).unwrap_or(0) / 4;
     let is_awake = (7..23).contains(&hour);
-    if day != PLAN.travel_day {
+    if !is_away {
         rows.push(told(at, PHONE, "push.maker.example", sway(2_000), sway(3_000)));
         if is_awake {
             rows.push(told(at, PHONE, "api.social.example", sway(400_000), sway(9_000_000)));
@@ -121,43 +244,6 @@ fn planted(rows: &mut Vec<Told>) {
     rows.push(told(at(target, 18), GUEST, "cdn.guest.example", 9_000, 90_000));
 }
 
-/// Most of one day, and half an hour of the target.
-fn outages() -> [TimeRange; 2] {
-    let day = midnight(PLAN.outage_day);
-    let target = midnight(PLAN.target_day);
-    let range = |since: i64, until: i64| TimeRange { since: WallTime(since), until: WallTime(until) };
-    [range(day.0, day.0 + 19 * HOUR), range(target.0 + 13 * HOUR, target.0 + 13 * HOUR + 30 * MINUTE)]
-}
-
-fn is_outage(at: WallTime) -> bool {
-    outages().first().is_some_and(|range| range.since <= at && at < range.until)
-}
-
-/// The journal, a drain each five minutes. On the target day the clock is set forward by 90 seconds.
-pub fn counted() -> Vec<Counted> {
-    let first = midnight(0).0;
-    let step_at = midnight(PLAN.target_day).0 + 10 * HOUR;
-    let mut counted = Vec::new();
-    let mut origin = 1;
-    let mut at = first;
-    while at < midnight(PLAN.target_day + 1).0 {
-        let range = TimeRange { since: WallTime(at), until: WallTime(at + 5 * MINUTE) };
-        at += 5 * MINUTE;
-        if outages().iter().any(|outage| outage.overlap(range).is_some()) {
-            // After an outage the gateway has started anew.
-            origin = range.since.0;
-            continue;
-        }
-        let step = if range.since.0 >= step_at { 90_000_000_000 } else { 0 };
-        let boot = |wall: WallTime| u64::try_from(wall.0 - first - step).unwrap_or(0);
-        let since = if range.since.0 == step_at { WallTime(range.since.0 + step) } else { range.since };
-        let boot_ns = (boot(since).min(boot(range.until)), boot(range.until));
-        let range = TimeRange { since, until: range.until };
-        counted.push(Counted { origin, boot_ns, range, is_clock_set: true, row_bytes: 0 });
-    }
-    counted
-}
-
 fn sums(bounds: Vec<WallTime>, rows: &[Told]) -> Option<Sums> {
     let offsets = bounds.iter().map(|at| offset_of(*at)).collect();
     let buckets = Buckets::between(bounds)?;
@@ -190,10 +276,15 @@ fn sums(bounds: Vec<WallTime>, rows: &[Told]) -> Option<Sums> {
     Some(Sums { buckets, offsets, sums: sums.into_values().collect() })
 }
 
+/// What a registry might hold.
+const ODD_ORGANISATION: &str = "<b>\u{202e}Организация</b> & \"Söhne\" 株式会社 \
+                                Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft";
+
 fn network_of(name: &str) -> Network {
     let (asn, organisation, country) = match name {
         name if name.ends_with("maker.example") => (64_501, "Maker Cloud", "SG"),
         name if name.ends_with("tracker.example") => (64_502, "Tracker Hosting", "RU"),
+        name if name.ends_with("odd.example") => (4_294_967_295, ODD_ORGANISATION, "XX"),
         _ => (64_500, "Example Net", "DE"),
     };
     let country = Country::parse(country);
@@ -214,6 +305,7 @@ pub fn facts_of(name: &DomainName) -> NameFacts {
     let owned = match registrable.as_str() {
         "maker.example" => Some(owned("Maker & Sons", Purpose::Telemetry)),
         "social.example" => Some(owned("Social Inc", Purpose::Analytics)),
+        name if name.ends_with("odd.example") => Some(owned(ODD_ORGANISATION, Purpose::Telemetry)),
         _ => None,
     };
     NameFacts { registrable: DomainName::parse(&registrable), owned, ..NameFacts::default() }
@@ -232,51 +324,5 @@ fn owned(owner: &str, purpose: Purpose) -> Owned {
         source,
         purpose_source: None,
         seat_source: None,
-    }
-}
-
-/// What the shell would gather for a day.
-pub fn input(day: i64, rows: &[Told]) -> SummaryInput {
-    let range = TimeRange { since: midnight(day), until: midnight(day + 1) };
-    let since = (day - 30).max(0);
-    let days: Vec<_> = (since..=day).map(midnight).collect();
-    let before = TimeRange { since: midnight(since), until: range.since };
-    let all = counted();
-    let touching = |range: TimeRange| -> Vec<Counted> {
-        all.iter().filter(|c| c.range.overlap(range).is_some()).cloned().collect()
-    };
-    let device = |mac: Mac, label: &str, first_seen: WallTime| DeviceInfo {
-        label: Some(label.to_owned()),
-        first_seen: Some(first_seen),
-        ..DeviceInfo::unknown(mac)
-    };
-    let hours = sums(hours_between(range.since, range.until), rows).expect("a day has hours");
-    let mut stored = Volume::default();
-    hours.sums.iter().for_each(|sum| stored.add(sum.volume));
-    SummaryInput {
-        hours_before: sums(hours_between(midnight((day - 14).max(0)), range.since), rows),
-        days_before: sums(days, rows),
-        is_whole_day: true,
-        now: WallTime(range.until.0 + HOUR),
-        counted: touching(range),
-        counted_before: touching(before),
-        latest: all.iter().rfind(|c| c.range.since < range.until).cloned().into_iter().collect(),
-        unhooked_intervals: 0,
-        devices: vec![
-            device(PHONE, "Redmi Note 8", midnight(0)),
-            device(LAPTOP, "Laptop", midnight(0)),
-            device(SENSOR, "Sensor", midnight(0)),
-            device(GUEST, "Guest", WallTime(midnight(PLAN.target_day).0 + 18 * HOUR)),
-        ],
-        phones: [PHONE].into(),
-        ledger: vec![LedgerLine {
-            counter: "seen".to_owned(),
-            packets: stored.packets(),
-            bytes: Some(stored.bytes()),
-        }],
-        stored,
-        owners_date: String::new(),
-        known: Vec::new(),
-        hours,
     }
 }

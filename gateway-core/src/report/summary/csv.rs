@@ -4,6 +4,7 @@
 use super::model::{DeviceSummary, OwnerGroup, Place, Site, Summary};
 use super::words::{countries_words, networks_words};
 use crate::report::civil::Civil;
+use crate::report::csv::line;
 use crate::units::{DomainName, Volume};
 
 const HEAD: &str = "since,until,device,device_name,is_phone,owner,name,asn,names,is_unsure,is_new,purposes,networks,\
@@ -17,10 +18,7 @@ pub fn csv(summary: &Summary) -> String {
     for device in &summary.devices {
         for group in &device.owners {
             for place in &group.places {
-                let fields = fields(summary, device, group, place);
-                let fields: Vec<_> = fields.iter().map(|field| quoted(field)).collect();
-                out.push_str(&fields.join(","));
-                out.push('\n');
+                out.push_str(&line(&fields(summary, device, group, place)));
             }
         }
     }
@@ -60,28 +58,4 @@ fn fields(summary: &Summary, device: &DeviceSummary, group: &OwnerGroup, place: 
         at_night.down_bytes.to_string(),
         upload.map(|usual| usual.median.to_string()).unwrap_or_default(),
     ]
-}
-
-/// What makes a cell a formula, at its beginning; a tab or line end is skipped by some before they look.
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
-/// A field as CSV has it. A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and devices
-/// choose their own hostnames: such a cell gets a `'` in front, which spreadsheets do not show. No number here has a
-/// sign, so that only text can begin so.
-fn quoted(field: &str) -> String {
-    let text_mark = if field.starts_with(FORMULA_STARTS) { "'" } else { "" };
-    let field = format!("{text_mark}{field}");
-    if field.contains([',', '"', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hostname_is_no_formula_and_no_second_cell() {
-        assert_eq!(quoted("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
-        assert_eq!(quoted("a,b"), "\"a,b\"");
-        assert_eq!(quoted("plain"), "plain");
-    }
 }

@@ -19,6 +19,3 @@ mod past;
 mod places;
 pub mod text;
 pub mod words;
-
-#[cfg(test)]
-mod tests;
