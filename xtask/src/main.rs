@@ -8,6 +8,7 @@ mod fuzz;
 mod geo;
 mod hold;
 mod owners;
+mod page;
 mod suffixes;
 mod test;
 mod tidy;
@@ -45,6 +46,8 @@ enum Command {
     Geo(geo::GeoArgs),
     /// Builds the embedded table of owners (name to company and purpose) from its TOML files
     Owners(owners::OwnersArgs),
+    /// Looks at the golden HTML pages in a real browser: light, dark, narrow, print
+    Page,
     /// Builds the embedded table of public suffixes from the published list
     Suffixes(suffixes::SuffixesArgs),
     /// Checks everything that this machine can check; the last line is the sum
@@ -99,6 +102,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let done = match command {
         Command::Test(arguments) => return test::run(&arguments),
         Command::Corpus => return corpus::run(),
+        Command::Page => return page::run(),
         Command::Tidy => {
             let is_tidy = tidy::run(&mut std::io::stdout())?;
             return Ok(if is_tidy { ExitCode::SUCCESS } else { ExitCode::FAILURE });

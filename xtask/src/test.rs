@@ -4,7 +4,7 @@ mod leftovers;
 mod pass;
 mod tally;
 
-use crate::{corpus, ebpf, tidy};
+use crate::{corpus, ebpf, page, tidy};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::fs;
@@ -95,8 +95,24 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         corpus::Checked::Skipped(why) => tally.skip(1, &why),
         corpus::Checked::Scored(is_good) => tally.step("captures with truth", is_good, begun.elapsed()),
     }
+    page_step(&mut tally, arguments.all)?;
     write!(out, "\n{tally}")?;
     Ok(if tally.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The pages in a browser, if all is wanted.
+fn page_step(tally: &mut Tally, is_wanted: bool) -> Result<()> {
+    if !is_wanted {
+        tally.skip(1, "slow: cargo xtask page looks at the pages in a browser");
+        return Ok(());
+    }
+    heading("pages in a browser")?;
+    let begun = Instant::now();
+    match page::check()? {
+        page::Checked::Skipped(why) => tally.skip(1, &why),
+        page::Checked::Looked(is_good) => tally.step("pages in a browser", is_good, begun.elapsed()),
+    }
+    Ok(())
 }
 
 /// The tests that the plain run ignored, as far as this machine can run them.

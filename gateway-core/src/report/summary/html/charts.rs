@@ -10,12 +10,19 @@ use std::collections::BTreeMap;
 /// More hours than this are shown by day.
 const MAX_HOURS: usize = 50;
 const HEIGHT: u64 = 90;
+/// Above the bars is said how much the highest is.
+const TOP: u64 = 20;
 const WIDTH: u64 = 480;
+/// A bar is no wider than this, so that three days are no three walls.
+const MAX_STEP: u64 = 80;
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// Hours of the range that share a bar.
 struct Bin {
+    /// In the table.
     label: String,
+    /// Below the bar.
+    short: String,
     places: Vec<usize>,
 }
 
@@ -24,9 +31,16 @@ fn bins(slots: &[Slot]) -> Vec<Bin> {
     for (place, slot) in slots.iter().enumerate() {
         let by_hour = slots.len() <= MAX_HOURS;
         let label = if by_hour { format!("{:02}:00", slot.hour()) } else { slot.date() };
+        let short = if by_hour {
+            label.clone()
+        } else {
+            // The day of the week and of the month.
+            let day = DAYS.get(usize::from(slot.weekday())).unwrap_or(&"");
+            format!("{day} {}", label.get(8..).unwrap_or_default().trim_start_matches('0'))
+        };
         match bins.last_mut().filter(|bin| !by_hour && bin.label == label) {
             Some(bin) => bin.places.push(place),
-            None => bins.push(Bin { label, places: vec![place] }),
+            None => bins.push(Bin { label, short, places: vec![place] }),
         }
     }
     bins
@@ -43,16 +57,22 @@ pub(super) fn stacked(device: &DeviceSummary, slots: &[Slot], id: usize) -> Stri
     let amounts: Vec<Vec<u64>> =
         bins.iter().map(|bin| (0..owners.len()).map(|owner| amount(bin, owner)).collect()).collect();
     let most = amounts.iter().map(|bar| bar.iter().sum::<u64>()).max().unwrap_or(0);
-    let step = (WIDTH / u64::try_from(bins.len().max(1)).unwrap_or(1)).max(2);
+    let step = (WIDTH / u64::try_from(bins.len().max(1)).unwrap_or(1)).clamp(2, MAX_STEP);
     let mut out = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-labelledby=\"b{id}t b{id}d\"><title id=\"b{id}t\">Bytes over \
+        "<svg class=\"bars\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-labelledby=\"b{id}t b{id}d\"><title id=\"b{id}t\">Bytes over \
          time, by owner</title><desc id=\"b{id}d\">The highest bar is {}; the same figures are in the table below.\
          </desc>",
-        HEIGHT + 20,
+        HEIGHT + 40,
+        escaped(&human_bytes(most)),
+    );
+    let per = if slots.len() <= MAX_HOURS { "hour" } else { "day" };
+    let _ = write!(
+        out,
+        "<text x=\"0\" y=\"13\">{} at most in one {per}</text><path class=\"grid\" d=\"M0 {TOP}H{WIDTH}\"/>",
         escaped(&human_bytes(most)),
     );
     for (n, (bin, bar)) in (0u64..).zip(bins.iter().zip(&amounts)) {
-        let mut top = HEIGHT;
+        let mut top = TOP + HEIGHT;
         for (colour, bytes) in bar.iter().enumerate() {
             let height = scaled(*bytes, most, HEIGHT);
             top = top.saturating_sub(height);
@@ -65,13 +85,18 @@ pub(super) fn stacked(device: &DeviceSummary, slots: &[Slot], id: usize) -> Stri
                 );
             }
         }
-        let every = u64::try_from(bins.len().div_ceil(6)).unwrap_or(1).max(1);
+        let every = u64::try_from(bins.len().div_ceil(8)).unwrap_or(1).max(1);
         if n % every == 0 {
-            let _ =
-                write!(out, "<text x=\"{}\" y=\"{}\">{}</text>", n * step, HEIGHT + 16, escaped(&bin.label));
+            let _ = write!(
+                out,
+                "<text x=\"{}\" y=\"{}\">{}</text>",
+                n * step,
+                TOP + HEIGHT + 16,
+                escaped(&bin.short)
+            );
         }
     }
-    let _ = write!(out, "<path class=\"grid\" d=\"M0 {HEIGHT}H{WIDTH}\"/></svg>");
+    let _ = write!(out, "<path class=\"grid\" d=\"M0 {}H{WIDTH}\"/></svg>", TOP + HEIGHT);
     out.push_str(&key(device));
     out.push_str(&table(device, &bins, &amounts, id));
     out
@@ -149,7 +174,7 @@ pub(super) fn week(device: &DeviceSummary, slots: &[Slot], id: usize) -> String 
         format!("Most in the hour from {} {hour:02}:00.", DAYS.get(usize::from(day)).unwrap_or(&""))
     });
     let mut out = format!(
-        "<h3>Hours of the week</h3><svg viewBox=\"0 0 640 180\" role=\"img\" aria-labelledby=\"w{id}t w{id}d\"><title \
+        "<h3>Hours of the week</h3><svg class=\"week\" viewBox=\"0 0 640 180\" role=\"img\" aria-labelledby=\"w{id}t w{id}d\"><title \
          id=\"w{id}t\">Bytes by day of the week and hour</title><desc id=\"w{id}d\">{said} An empty cell is not in the \
          range.</desc>"
     );

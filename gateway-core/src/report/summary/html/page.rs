@@ -70,7 +70,7 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary, id: 
     let kind = if device.is_phone { ", phone" } else { "" };
     let _ = write!(
         out,
-        "<section aria-labelledby=\"d{id}\">\n<h2 id=\"d{id}\">{}</h2>\n<p class=\"soft\">{}{kind}</p>\n<ul>\n",
+        "<section aria-labelledby=\"d{id} m{id}\">\n<h2 id=\"d{id}\">{}</h2>\n<p class=\"soft\" id=\"m{id}\">{}{kind}</p>\n<ul>\n",
         escaped(&device.name),
         device.mac
     );

@@ -46,15 +46,16 @@ pub(super) fn sankey(device: &DeviceSummary, id: usize) -> String {
         id + 1,
         HEIGHT + GAP * rows + 10
     );
+    let mut labels = String::new();
     let mut at_country = BTreeMap::<&str, u64>::new();
     let mut y = 10;
     for (country, bytes) in &countries {
         let height = scaled(*bytes, whole, HEIGHT).max(1);
         at_country.insert(country, y);
-        node(&mut out, COUNTRY_X, y, height, 5, &format!("{country} {}", human_bytes(*bytes)));
+        node(&mut out, &mut labels, COUNTRY_X, y, height, 5, &format!("{country} {}", human_bytes(*bytes)));
         y += height + GAP;
     }
-    node(&mut out, 0, 10, HEIGHT, 5, "");
+    node(&mut out, &mut labels, 0, 10, HEIGHT, 5, "");
     let (mut from_device, mut y) = (10, 10);
     for (owner, (name, _)) in owners.iter().enumerate() {
         let mine = bands.iter().filter(|((of, _), _)| *of == owner);
@@ -70,21 +71,23 @@ pub(super) fn sankey(device: &DeviceSummary, id: usize) -> String {
             }
             from_owner += height;
         }
-        node(&mut out, OWNER_X, y, height, owner, &format!("{name} {}", human_bytes(bytes)));
+        node(&mut out, &mut labels, OWNER_X, y, height, owner, &format!("{name} {}", human_bytes(bytes)));
         from_device += height;
         y += height + GAP;
     }
+    out.push_str(&labels);
     out.push_str("</svg></div>\n");
-    out.push_str(&table(&owners.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), &bands));
+    out.push_str(&table(&owners.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), &bands, id));
     out
 }
 
-fn node(out: &mut String, x: u64, y: u64, height: u64, colour: usize, label: &str) {
+/// A node; its words go to `labels`, which are drawn last, above all bands.
+fn node(out: &mut String, labels: &mut String, x: u64, y: u64, height: u64, colour: usize, label: &str) {
     let _ = write!(out, "<rect class=\"f{colour}\" x=\"{x}\" y=\"{y}\" width=\"12\" height=\"{height}\"/>");
     // Below the node if it is flat, so that words do not touch the next one's.
     let middle = y + (height / 2).max(4) + 4;
     let label: String = label.chars().take(40).collect();
-    let _ = write!(out, "<text x=\"{}\" y=\"{middle}\">{}</text>", x + 17, escaped(&label));
+    let _ = write!(labels, "<text x=\"{}\" y=\"{middle}\">{}</text>", x + 17, escaped(&label));
 }
 
 fn link(out: &mut String, colour: usize, from: (u64, u64), to: (u64, u64), height: u64) {
@@ -97,11 +100,13 @@ fn link(out: &mut String, colour: usize, from: (u64, u64), to: (u64, u64), heigh
     );
 }
 
-fn table(owners: &[&str], bands: &BTreeMap<(usize, String), u64>) -> String {
-    let mut out =
-        "<details><summary>The same as a table</summary><table><thead><tr><th scope=\"col\">owner</th><th \
-                   scope=\"col\">country of the address</th><th scope=\"col\">bytes</th></tr></thead><tbody>"
-            .to_owned();
+fn table(owners: &[&str], bands: &BTreeMap<(usize, String), u64>, id: usize) -> String {
+    let mut out = format!(
+        "<details><summary>The same as a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         aria-label=\"Bytes by owner and country, device {}\"><table><thead><tr><th scope=\"col\">owner</th><th \
+                   scope=\"col\">country of the address</th><th scope=\"col\">bytes</th></tr></thead><tbody>",
+        id + 1
+    );
     for ((owner, country), bytes) in bands {
         let _ = write!(
             out,
@@ -110,5 +115,5 @@ fn table(owners: &[&str], bands: &BTreeMap<(usize, String), u64>) -> String {
             escaped(&human_bytes(*bytes))
         );
     }
-    out + "</tbody></table></details>\n"
+    out + "</tbody></table></div></details>\n"
 }
