@@ -214,7 +214,7 @@ pub(super) fn sure_part(out: &mut String, report: &Report, look: &Look<'_>) {
     let Sureness { uncovered, uncovered_by_settings, .. } = report.sureness;
     let total = report.routed().bytes();
     let mut table = Table::new(&[
-        ("of all bytes", Align::Left),
+        ("of all bytes", Align::Name(30)),
         ("up", Align::Right),
         ("down", Align::Right),
         ("share", Align::Right),
@@ -248,9 +248,9 @@ pub(super) fn sure_part(out: &mut String, report: &Report, look: &Look<'_>) {
 
 pub(super) fn hidden_part(out: &mut String, report: &Report, look: &Look<'_>) {
     let mut table = Table::new(&[
-        ("device", Align::Cut(16)),
+        ("device", Align::Name(16)),
         ("spoke", Align::Left),
-        ("with", Align::Cut(20)),
+        ("with", Align::Beneath(24)),
         ("up", Align::Right),
         ("down", Align::Right),
         ("conv.", Align::Right),

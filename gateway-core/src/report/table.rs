@@ -13,7 +13,26 @@ pub enum Align {
     Right,
     /// Text that may be cut, down to this many cells, when the terminal is narrow.
     Cut(usize),
+    /// A name: its column may be as narrow as this many cells. One that is wider has a line to itself, with the
+    /// figures below, and is never cut.
+    Name(usize),
+    /// Text that may be cut, down to this many cells. Where even that is too wide, the last of these columns goes, and
+    /// its texts stand in a faint line beneath, uncut.
+    Beneath(usize),
 }
+
+impl Align {
+    /// The cells that a column may be cut down to.
+    const fn least(self) -> Option<usize> {
+        match self {
+            Self::Left | Self::Right => None,
+            Self::Cut(least) | Self::Name(least) | Self::Beneath(least) => Some(least),
+        }
+    }
+}
+
+/// What a column gets: so many cells, or nothing where its texts go beneath.
+type Width = Option<usize>;
 
 /// One line under the head.
 #[derive(Clone, Debug)]
@@ -57,7 +76,8 @@ impl Table {
     /// Writes it, each line after `indent` spaces; `width` is the terminal's, `None` for as wide as it needs.
     #[must_use]
     pub fn render(&self, indent: usize, width: Option<usize>, paint: Paint) -> String {
-        let widths = self.widths(width.map(|w| w.saturating_sub(indent)));
+        let room = width.map(|w| w.saturating_sub(indent));
+        let widths = self.widths(room);
         let margin = " ".repeat(indent);
         let head: Vec<_> = self.head.iter().map(|(title, _)| (*title).to_owned()).collect();
         let mut out = String::new();
@@ -66,23 +86,55 @@ impl Table {
             let _ = writeln!(out, "{margin}{}", paint.styled(line, style));
         };
         put(&self.line(&head, &widths), Style::Dim);
+        // Remarks and what stands beneath are broken between words.
+        let below = |text: &str, by: usize| -> Vec<String> {
+            let lines = wrapped(text, room.map(|room| room.saturating_sub(by)));
+            lines.iter().map(|line| format!("{}{line}", " ".repeat(by))).collect()
+        };
         for line in &self.lines {
             match line {
-                Line::Cells(cells) => put(&self.line(cells, &widths), Style::Plain),
-                Line::Note(text) => put(&format!("  {text}"), Style::Dim),
+                Line::Cells(cells) => {
+                    let mut cells = cells.clone();
+                    if let Some(name) = self.too_wide_name(&mut cells, &widths) {
+                        put(&name, Style::Plain);
+                    }
+                    put(&self.line(&cells, &widths), Style::Plain);
+                    let beneath = self.beneath(&cells, &widths);
+                    if !beneath.is_empty() {
+                        below(&beneath, 4).iter().for_each(|line| put(line, Style::Dim));
+                    }
+                }
+                Line::Note(text) => below(text, 2).iter().for_each(|line| put(line, Style::Dim)),
             }
         }
         out
     }
 
-    fn line(&self, cells: &[String], widths: &[usize]) -> String {
+    /// Takes the name out of its cell if it does not fit there.
+    fn too_wide_name(&self, cells: &mut [String], widths: &[Width]) -> Option<String> {
+        let mut columns = self.head.iter().zip(cells).zip(widths);
+        let ((_, cell), _) = columns.find(|(((_, align), cell), width)| {
+            matches!(align, Align::Name(_)) && width.is_some_and(|width| cells_of(cell) > width)
+        })?;
+        Some(core::mem::take(cell))
+    }
+
+    /// The texts whose columns are gone, each after its column's title.
+    fn beneath(&self, cells: &[String], widths: &[Width]) -> String {
+        let gone = self.head.iter().zip(cells).zip(widths).filter(|(_, width)| width.is_none());
+        let said = gone.filter(|((_, cell), _)| !cell.is_empty() && *cell != "-");
+        let said: Vec<_> = said.map(|(((title, _), cell), _)| format!("{title} {cell}")).collect();
+        said.join("; ")
+    }
+
+    fn line(&self, cells: &[String], widths: &[Width]) -> String {
         let mut line = String::new();
         for (((_, align), cell), width) in self.head.iter().zip(cells).zip(widths) {
+            let Some(width) = width else { continue };
             let cell = cut(cell, *width);
             let padding = " ".repeat(width.saturating_sub(cells_of(&cell)));
-            match align {
-                Align::Right => line.push_str(&padding),
-                Align::Left | Align::Cut(_) => {}
+            if *align == Align::Right {
+                line.push_str(&padding);
             }
             line.push_str(&cell);
             if *align != Align::Right {
@@ -93,30 +145,49 @@ impl Table {
         line
     }
 
-    /// What each column gets: what its widest text needs, less what must be saved in columns that may be cut, the
-    /// widest first.
-    fn widths(&self, width: Option<usize>) -> Vec<usize> {
-        let mut widths: Vec<_> = self.head.iter().map(|(title, _)| cells_of(title)).collect();
+    /// What each column gets: what its widest text needs, less what must be saved. Columns go beneath, the last first,
+    /// until the others fit with all that may be cut cut; then the widest are cut as far as is needed.
+    fn widths(&self, room: Option<usize>) -> Vec<Width> {
+        let mut widths: Vec<Width> = self.head.iter().map(|(title, _)| Some(cells_of(title))).collect();
         for line in &self.lines {
             let Line::Cells(cells) = line else { continue };
             for (width, cell) in widths.iter_mut().zip(cells) {
-                *width = (*width).max(cells_of(cell));
+                *width = width.map(|width| width.max(cells_of(cell)));
             }
         }
-        let Some(limit) = width else { return widths };
-        let needed =
-            |widths: &[usize]| widths.iter().sum::<usize>() + BETWEEN * widths.len().saturating_sub(1);
-        while needed(&widths) > limit {
-            let widest = widths
+        let Some(room) = room else { return widths };
+        let least = |width: usize, align: Align| align.least().map_or(width, |least| width.min(least));
+        let cut = |widths: &[Width]| -> Vec<Width> {
+            let columns = widths.iter().zip(&self.head);
+            columns.map(|(width, (_, align))| width.map(|width| least(width, *align))).collect()
+        };
+        while needed(&cut(&widths)) > room {
+            let last = widths
                 .iter_mut()
                 .zip(&self.head)
-                .filter(|(width, (_, align))| matches!(align, Align::Cut(least) if **width > *least))
-                .max_by_key(|(width, _)| **width);
-            let Some((width, _)) = widest else { break };
+                .rev()
+                .find(|(width, (_, align))| width.is_some() && matches!(align, Align::Beneath(_)));
+            let Some((width, _)) = last else { break };
+            *width = None;
+        }
+        while needed(&widths) > room {
+            let columns = widths.iter_mut().zip(&self.head).filter_map(|(width, (_, align))| {
+                let width = width.as_mut()?;
+                let is_name = matches!(align, Align::Name(_));
+                (*width > least(*width, *align)).then_some((!is_name, width))
+            });
+            // Names last.
+            let Some((_, width)) = columns.max_by_key(|(is_text, width)| (*is_text, **width)) else { break };
             *width -= 1;
         }
         widths
     }
+}
+
+/// The cells of a line with columns of these widths.
+fn needed(widths: &[Width]) -> usize {
+    let kept = widths.iter().flatten();
+    kept.clone().sum::<usize>() + BETWEEN * kept.count().saturating_sub(1)
 }
 
 /// Whether to use the terminal's bold and faint.
@@ -203,6 +274,25 @@ pub fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
     lines
 }
 
+/// Lines broken between words where they are wider than `width`; what follows is two cells further in than its line.
+#[must_use]
+pub fn fitted(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let mut out = String::new();
+    for line in text.lines() {
+        if cells_of(line) <= width {
+            out.push_str(line);
+        } else {
+            let said = line.trim_start_matches(' ');
+            let margin = " ".repeat(line.len() - said.len());
+            let parts = wrapped(said, Some(width.saturating_sub(margin.len() + 2)));
+            let _ = write!(out, "{margin}{}", parts.join(&format!("\n{margin}  ")));
+        }
+        out.push('\n');
+    }
+    out
+}
+
 /// The text in at most `width` cells, with an ellipsis where something is gone.
 fn cut(text: &str, width: usize) -> String {
     if cells_of(text) <= width {
@@ -248,6 +338,37 @@ mod tests {
     }
 
     #[test]
+    fn columns_go_beneath_before_a_name_is_cut() {
+        let mut table = Table::new(&[
+            ("name", Align::Name(8)),
+            ("up", Align::Right),
+            ("owner", Align::Beneath(6)),
+            ("network", Align::Beneath(7)),
+        ]);
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        table.push(row([
+            "data.mistat.xiaomi.com",
+            "1.0 kB",
+            "Xiaomi (CN)",
+            "AS45102 Alibaba (US) Technology",
+        ]));
+        table.push(row(["a.example", "12 B", "-", ""]));
+        let at = |width| table.render(0, Some(width), Paint::Plain);
+        let expected = "name                        up  owner        network\n\
+                        data.mistat.xiaomi.com  1.0 kB  Xiaomi (CN)  AS45102 Alibab…\n\
+                        a.example                 12 B  -\n";
+        assert_eq!(at(60), expected);
+        // The name has a line to itself, and what has no column is beneath, whole.
+        let expected = "name            up  owner\n\
+                        data.mistat.xiaomi.com\n            1.0 kB  Xiaom…\n    network AS45102\n    Alibaba (US)\n    \
+                        Technology\na.example     12 B  -\n";
+        assert_eq!(at(26), expected);
+        let expected =
+            "name          up\ndata.mistat.xiaomi.com\n          1.0 kB\n    owner Xiaomi\n    (CN);\n";
+        assert!(at(16).starts_with(expected), "{}", at(16));
+    }
+
+    #[test]
     fn a_long_text_is_broken_between_words() {
         let text = "a name of 红米手机 is data.mistat.xiaomi.com here";
         assert_eq!(wrapped(text, None), [text]);
@@ -257,6 +378,13 @@ mod tests {
         assert_eq!(wrapped(text, Some(99)), [text]);
         assert_eq!(wrapped("", Some(9)), [""]);
         assert_eq!(wrapped("a b", Some(0)), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_follows_a_broken_line_is_further_in() {
+        let text = "  - a b c d e\n\n  f\n";
+        assert_eq!(fitted(text, None), text);
+        assert_eq!(fitted(text, Some(9)), "  - a b\n    c d e\n\n  f\n");
     }
 
     #[test]

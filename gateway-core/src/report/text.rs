@@ -5,7 +5,7 @@ use super::amount::{bytes, percent, several};
 use super::civil::Civil;
 use super::model::{Destination, DeviceReport, Report, Who};
 use super::sureness::{evidence_cell, hidden_part, sure_part};
-use super::table::{Align, Paint, Style, Table, clean};
+use super::table::{Align, Paint, Style, Table, clean, fitted};
 use super::who::NameFacts;
 use crate::query::TimeRange;
 use crate::row::{Evidence, Marks, Network};
@@ -84,7 +84,7 @@ pub fn text(report: &Report, look: &Look<'_>) -> String {
     local_part(&mut out, report, look);
     account::ledger_part(&mut out, report, look);
     account::complete_part(&mut out, report, look);
-    out
+    fitted(&out, look.width)
 }
 
 pub(super) fn line(out: &mut String, text: &str) {
@@ -198,16 +198,16 @@ fn device_part(out: &mut String, device: &DeviceReport, look: &Look<'_>) {
     }
     line(out, &format!("  {}, {} packets", look.up_down(*routed), routed.packets()));
     let mut table = Table::new(&[
-        ("contacted", Align::Cut(24)),
-        ("owner", Align::Cut(8)),
-        ("purpose", Align::Cut(9)),
+        ("contacted", Align::Name(30)),
+        ("owner", Align::Beneath(12)),
+        ("purpose", Align::Beneath(9)),
         ("up", Align::Right),
         ("down", Align::Right),
         ("of upload", Align::Right),
         ("conv.", Align::Right),
-        ("evidence", Align::Left),
-        ("network", Align::Cut(12)),
-        ("country", Align::Left),
+        ("evidence", Align::Beneath(8)),
+        ("network", Align::Beneath(12)),
+        ("country", Align::Beneath(7)),
     ]);
     for destination in destinations.iter().take(look.max_destinations) {
         table.push(destination_cells(destination, routed.up_bytes, look));

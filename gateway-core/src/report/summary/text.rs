@@ -12,6 +12,9 @@ use crate::report::text::{Look, line, title};
 /// Eight heights of a bar, lowest first.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
+/// A bar per hour, for two days and the hours that clocks may add: never cut.
+const HOURS_WIDTH: usize = 50;
+
 /// Puts a summary in writing.
 #[must_use]
 pub fn text(summary: &Summary, look: &Look<'_>) -> String {
@@ -20,7 +23,9 @@ pub fn text(summary: &Summary, look: &Look<'_>) -> String {
         &mut out,
         &look.paint.styled(&format!("Telltale summary, {}", look.span(summary.range)), Style::Dim),
     );
-    line(&mut out, &look.paint.styled(&sentence(summary), Style::Bold));
+    for part in wrapped(&sentence(summary), look.width) {
+        line(&mut out, &look.paint.styled(&part, Style::Bold));
+    }
     findings_part(&mut out, summary, look);
     for device in &summary.devices {
         device_part(&mut out, device, summary, look);
@@ -66,15 +71,15 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary, look
     }
     let right = Align::Right;
     let mut table = Table::new(&[
-        ("destination", Align::Cut(20)),
+        ("destination", Align::Name(20)),
         ("up", right),
         ("down", right),
         ("share", right),
         ("conn.", right),
-        ("country", Align::Left),
-        ("hours", Align::Left),
-        ("purpose", Align::Cut(8)),
-        ("network", Align::Cut(12)),
+        ("country", Align::Beneath(7)),
+        ("hours", Align::Beneath(HOURS_WIDTH)),
+        ("purpose", Align::Beneath(9)),
+        ("network", Align::Beneath(20)),
     ]);
     let count = device.places().count();
     for group in &device.owners {
@@ -102,7 +107,7 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary, look
 
 /// A bar per hour; ranges of more than two days are left to the other formats.
 pub(super) fn bars(hours: &[u64]) -> String {
-    if hours.len() > 50 {
+    if hours.len() > HOURS_WIDTH {
         return String::new();
     }
     let most = hours.iter().copied().max().unwrap_or(0);
