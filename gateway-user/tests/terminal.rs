@@ -64,3 +64,12 @@ fn the_summary_fits_the_terminal() {
     check(&house, 80, &["summary", "--day", "2020-11-22"], "summary-80.txt");
     check(&house, 120, &["summary", "--day", "2020-11-22"], "summary-120.txt");
 }
+
+#[test]
+fn the_lists_fit_the_terminal() {
+    let house = House::evening();
+    check(&house, 80, &["flows", "--all"], "flows-80.txt");
+    check(&house, 80, &["top", "names", "--all"], "top-names-80.txt");
+    check(&house, 80, &["devices"], "devices-80.txt");
+    check(&house, 80, &["who", "xiaomi.com"], "who-80.txt");
+}

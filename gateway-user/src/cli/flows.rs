@@ -90,15 +90,15 @@ fn print_text(
 ) -> anyhow::Result<()> {
     let mut table = Table::new(&[
         ("device", Align::Cut(12)),
-        ("contacted", Align::Cut(20)),
-        ("peer", Align::Cut(15)),
-        ("service", Align::Left),
+        ("contacted", Align::Name(28)),
+        ("peer", Align::Beneath(39)),
+        ("service", Align::Beneath(11)),
         ("up", Align::Right),
         ("down", Align::Right),
         ("conv.", Align::Right),
-        ("evidence", Align::Left),
-        ("network", Align::Cut(10)),
-        ("country", Align::Left),
+        ("evidence", Align::Beneath(8)),
+        ("network", Align::Beneath(16)),
+        ("country", Align::Beneath(7)),
     ]);
     for flow in flows {
         table.push(text_cells(flow, devices, look));

@@ -129,7 +129,7 @@ fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> an
         By::Down => "of all down",
     };
     let mut table = Table::new(&[
-        (title, Align::Cut(20)),
+        (title, Align::Name(20)),
         ("up", right),
         ("down", right),
         (share, right),

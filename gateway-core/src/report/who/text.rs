@@ -3,7 +3,7 @@
 use super::model::{Dates, Dossier, NameFacts, NameLine, Owned, Registered, Source, Subject};
 use crate::enrich::owners::Purpose;
 use crate::report::amount::{percent, several};
-use crate::report::table::{Align, Style, Table, clean};
+use crate::report::table::{Align, Style, Table, clean, fitted};
 use crate::report::text::{Look, line, title};
 use crate::row::Network;
 use crate::units::{Country, Volume};
@@ -19,7 +19,7 @@ pub fn text(dossier: &Dossier, limit: usize, look: &Look<'_>) -> String {
     head(&mut out, dossier, look);
     if !dossier.has_contact() {
         line(&mut out, "\nNo device had contact with it in the time asked for.");
-        return out;
+        return fitted(&out, look.width);
     }
     names_part(&mut out, dossier, limit, look);
     networks_part(&mut out, dossier, limit, look);
@@ -34,7 +34,7 @@ pub fn text(dossier: &Dossier, limit: usize, look: &Look<'_>) -> String {
         title(&mut out, &format!("Other names of {} that were contacted", clean(owner)), look);
         name_table(&mut out, &dossier.sisters, limit, look);
     }
-    out
+    fitted(&out, look.width)
 }
 
 /// `Xiaomi (Beijing, CN)`.
@@ -217,9 +217,9 @@ fn name_table(out: &mut String, names: &[NameLine], limit: usize, look: &Look<'_
     names.iter().for_each(|line| whole.add(line.volume));
     let right = Align::Right;
     let mut table = Table::new(&[
-        ("name", Align::Cut(24)),
-        ("owner", Align::Cut(12)),
-        ("purpose", Align::Left),
+        ("name", Align::Name(24)),
+        ("owner", Align::Beneath(12)),
+        ("purpose", Align::Beneath(9)),
         ("up", right),
         ("down", right),
         ("of upload", right),
@@ -249,8 +249,8 @@ fn networks_part(out: &mut String, dossier: &Dossier, limit: usize, look: &Look<
     title(out, &format!("Networks its addresses are in{as_of}"), look);
     let right = Align::Right;
     let mut table = Table::new(&[
-        ("network", Align::Cut(24)),
-        ("addresses", Align::Cut(16)),
+        ("network", Align::Name(24)),
+        ("addresses", Align::Beneath(39)),
         ("up", right),
         ("down", right),
         ("of upload", right),
@@ -293,8 +293,8 @@ fn devices_part(out: &mut String, dossier: &Dossier, limit: usize, look: &Look<'
         ("up", right),
         ("down", right),
         ("of upload", right),
-        ("first seen", Align::Left),
-        ("last seen", Align::Left),
+        ("first seen", Align::Beneath(23)),
+        ("last seen", Align::Beneath(23)),
     ]);
     let whole = total(dossier);
     for device in dossier.devices.iter().take(limit) {

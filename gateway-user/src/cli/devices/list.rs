@@ -13,15 +13,15 @@ use std::io::Write;
 pub(super) fn print_text(out: &mut dyn Write, household: &Household) -> anyhow::Result<()> {
     let look = ScreenArgs::default().look(0);
     let mut table = Table::new(&[
-        ("device", Align::Cut(16)),
-        ("what it is", Align::Cut(20)),
-        ("vendor", Align::Cut(16)),
+        ("device", Align::Name(16)),
+        ("what it is", Align::Beneath(24)),
+        ("vendor", Align::Beneath(16)),
         ("MAC address", Align::Left),
-        ("hostname", Align::Cut(20)),
-        ("addresses", Align::Cut(15)),
+        ("hostname", Align::Beneath(20)),
+        ("addresses", Align::Beneath(39)),
         ("up", Align::Right),
-        ("first seen", Align::Left),
-        ("last seen", Align::Left),
+        ("first seen", Align::Beneath(23)),
+        ("last seen", Align::Beneath(23)),
     ]);
     for known in &household.devices {
         let DeviceInfo { mac, hostname, hostname_source, addrs, first_seen, last_seen, .. } = &known.device;
