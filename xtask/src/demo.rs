@@ -43,14 +43,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     telltale.terminate()?.check()?;
     drop(household);
 
-    let mut report = tool::command(&binary, ["report", "--all", "--database"]);
-    let summary = tool::run(report.arg(&database))?;
+    let page = directory.join("summary.html");
+    let mut html = tool::command(&binary, ["summary", "--all", "--format", "html", "--database"]);
+    tool::run(html.arg(&database).arg("--output").arg(&page))?;
+    let mut text = tool::command(&binary, ["summary", "--all", "--database"]);
+    let summary = tool::run(text.arg(&database))?;
     if summary.trim().is_empty() {
-        bail!("the report is empty");
+        bail!("the summary is empty");
     }
     println!("\n{summary}");
     let (binary, database) = (shorten(&binary), shorten(&database));
+    println!("The same as a page: {}", shorten(&page));
     println!("The database: {database}. Ask it more:");
+    println!("  {binary} report --all --database {database}");
     println!("  {binary} top names --database {database}");
     println!("  {binary} flows --database {database}");
     println!("  {binary} devices --database {database}");
