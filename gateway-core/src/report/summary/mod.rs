@@ -9,7 +9,7 @@ pub mod build;
 pub mod csv;
 mod findings;
 pub mod html;
-mod idle;
+pub mod idle;
 pub mod input;
 pub mod json;
 pub mod markdown;
