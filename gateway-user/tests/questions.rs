@@ -28,7 +28,7 @@ fn json(house: &House, args: &[&str]) -> serde_json::Value {
 fn days(days: u64, is_missing: impl Fn(u64) -> bool) -> Vec<Batch> {
     let drain = |hour: u64| {
         let mut drain = batch(1 + hour);
-        let (began, ended) = (hour * HOUR_NS + 1, (hour + 1) * HOUR_NS + 1);
+        let (began, ended) = (hour * HOUR_NS, (hour + 1) * HOUR_NS);
         let wall = |boot: u64| WallTime(EVENING - TO_MIDNIGHT_NS + boot.cast_signed());
         drain.interval.began_boot = BootTime(began);
         drain.interval.ended_boot = BootTime(ended);
@@ -157,4 +157,110 @@ fn night_is_the_quiet_hours_of_each_device() {
     let text = out(&house, &["top", "names", day[0], day[1], "--where", "night"]);
     let said = "night: Redmi Note 8 00:00 to 06:00, learned; other devices 21:00 to 09:00";
     assert!(text.contains(said), "{text}");
+}
+
+#[test]
+fn what_is_new_is_listed_and_what_cannot_be_said_is_said() {
+    let house = month();
+    let last = json(&house, &["new", "--day", "2020-12-01", "--json"]);
+    let lines = last["new"].as_array().unwrap();
+    assert_eq!(lines.len(), 1, "{last}");
+    let line = lines.first().unwrap();
+    assert_eq!(line["first_seen"], "2020-12-01T09:00:00Z");
+    assert_eq!((&line["device_name"], &line["up_bytes"]), (&"Redmi Note 8".into(), &5_000_000.into()));
+    assert_eq!((&line["country"], &line["asn"]), (&"SG".into(), &45_102.into()));
+    assert_eq!(line["names"], serde_json::json!(["data.mistat.intl.xiaomi.com"]));
+    let remark = "the database has 9 days before, of 30 asked for; 9 of them measured";
+    assert_eq!(last["remarks"], serde_json::json!([remark]));
+    let text = out(&house, &["new", "--day", "2020-12-01", "--days", "9"]);
+    assert!(text.contains("2020-12-01 10:00 +01:00  Redmi Note 8") && !text.contains("asked for"), "{text}");
+    if cfg!(feature = "tables-full") {
+        assert!(text.contains("  xiaomi.com   Xiaomi "), "{text}");
+    }
+    let csv = out(&house, &["new", "--day", "2020-12-01", "--csv"]);
+    assert_eq!(csv.lines().count(), 2);
+    house.check_line(
+        &["new", "--day", "2020-11-30", "--days", "7"],
+        1,
+        "no new destination from 2020-11-30 00:00 +01:00 to 2020-12-01 00:00 +01:00",
+    );
+    house.check_line(
+        &["new", "--day", "2020-11-24", "--device", "Redmi Note 8"],
+        1,
+        "nothing can be said of Redmi Note 8: it was there on 2 measured days, and 7 are needed (--days asks for fewer)",
+    );
+    house.check_line(&["new", "--day", "2020-11-24", "--days", "2"], 1, "no new destination from");
+    house.check_line(&["new", "--day", "2020-11-20"], 1, "nothing was measured");
+    house.check_line(&["new", "--day", "2020-12-01", "--where", "up > 1GB"], 1, "no new destination");
+}
+
+#[test]
+fn a_timeline_shows_what_was_measured_and_says_what_was_not() {
+    let house = House::with(&days(2, |hour| (29..32).contains(&hour)));
+    let text = out(&house, &["timeline", "--day", "2020-11-23", "--where", "device = 7c:03:ab:12:34:56"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2 + 24 + 1, "{text}");
+    assert!(lines[2 + 3].starts_with("  2020-11-23 03:00 +01:00    1.0 kB    2.0 kB  ▏"), "{text}");
+    for hour in 5..8 {
+        assert!(lines[2 + hour].ends_with("-         -  not measured"), "{text}");
+    }
+    assert!(lines[2 + 10].ends_with("████████████████████████"), "{text}");
+    let shape =
+        json(&house, &["timeline", "--day", "2020-11-23", "--by", "hour", "--of", "device", "--json"]);
+    assert_eq!(shape.pointer("/slots/5/state").unwrap(), "not_measured");
+    assert_eq!(shape.pointer("/series/0/slots/5").unwrap(), &serde_json::Value::Null);
+    assert_eq!(shape.pointer("/series/0/slots/9/up_bytes").unwrap(), 100_000);
+    assert_eq!(shape.pointer("/series/1/id").unwrap(), "00:1b:21:0a:0b:0c");
+    let by_day = out(&house, &["timeline", "--all", "--by", "day", "--csv"]);
+    let lines: Vec<_> = by_day.lines().collect();
+    assert_eq!(lines.len(), 3, "{by_day}");
+    let up = 24 * 50_000 + 18 * 100_000 + 5 * 10 + 1_000;
+    assert!(lines[1].contains(&format!(",measured,,all together,{up},")), "{by_day}");
+    house.check_line(&["timeline", "--day", "2020-11-20"], 1, "nothing was measured");
+    house.check_line(&["timeline", "--since", "2015-01-01", "--by", "hour"], 2, "at most 1000");
+}
+
+#[test]
+fn two_ranges_and_two_devices_are_compared() {
+    let house = month();
+    let shape = json(
+        &house,
+        &["compare", "2020-11-22", "2020-12-01", "--json", "--where", "device = 'Redmi Note 8'"],
+    );
+    let of = |name: &str| {
+        let found = shape["destinations"].as_array().unwrap().iter();
+        found.into_iter().find(|line| line["destination"].as_str().unwrap().ends_with(name)).unwrap().clone()
+    };
+    assert_eq!(of("day.example")["b_to_a"], 1.0);
+    assert_eq!(of("xiaomi.com")["a"], serde_json::Value::Null);
+    assert_eq!(of("xiaomi.com").pointer("/b/up_bytes").unwrap(), 5_000_000);
+    assert_eq!(shape.pointer("/a/measured_seconds").unwrap(), 86_400);
+    let text = out(&house, &["compare", "2020-11-22..2020-11-24", "2020-12-01"]);
+    assert!(text.contains("A: 2020-11-22..2020-11-24, ") && text.contains("only in B"), "{text}");
+    assert!(text.contains("A was measured for 2 d, B for "), "{text}");
+    let devices = [
+        "compare",
+        "--devices",
+        "Redmi Note 8",
+        "00:1b:21:0a:0b:0c",
+        "--day",
+        "2020-12-01",
+        "--csv",
+        "--limit",
+        "1",
+    ];
+    let csv = out(&house, &devices);
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(
+        csv.lines().nth(1).unwrap().ends_with(",5400000,3600000,,,") || csv.contains("day.example"),
+        "{csv}"
+    );
+    house.check_line(&["compare", "2020-11-20", "2020-12-01"], 1, "nothing was measured from 2020-11-20");
+    house.check_line(
+        &["compare", "--devices", "Redmi Note 8", "toaster", "--all"],
+        1,
+        "no device is called toaster",
+    );
+    house.check_line(&["compare", "soon", "later"], 2, "a range is a day, FROM..TO");
+    house.check_line(&["compare", "2020-12-01..2020-11-01", "today"], 2, "is empty");
 }

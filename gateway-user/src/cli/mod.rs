@@ -3,6 +3,7 @@
 //! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed.
 
 pub mod ask;
+mod compare;
 pub mod completions;
 pub mod csv;
 mod db;
@@ -12,6 +13,7 @@ mod doctor;
 pub mod explain;
 pub mod flows;
 pub mod man;
+mod new;
 mod night;
 pub mod replay;
 pub mod report;
@@ -19,6 +21,7 @@ mod run;
 pub mod screen;
 mod sql;
 mod summary;
+mod timeline;
 pub mod top;
 mod update;
 pub mod when;
@@ -47,6 +50,9 @@ enum Command {
     Summary(summary::Args),
     Top(top::Args),
     Flows(flows::Args),
+    New(new::Args),
+    Timeline(timeline::Args),
+    Compare(compare::Args),
     Explain(explain::Args),
     Who(who::Args),
     Devices(devices::Args),
@@ -99,6 +105,9 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Summary(args) => summary::run(&args, &mut out)?,
         Command::Top(args) => top::run(&args, &mut out)?,
         Command::Flows(args) => flows::run(&args, &mut out)?,
+        Command::New(args) => new::run(&args, &mut out)?,
+        Command::Timeline(args) => timeline::run(&args, &mut out)?,
+        Command::Compare(args) => compare::run(&args, &mut out)?,
         Command::Explain(args) => explain::run(&args, &mut out)?,
         Command::Who(args) => who::run(&args, &mut out)?,
         Command::Devices(args) => devices::run(&args, &mut out)?,

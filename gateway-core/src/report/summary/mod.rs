@@ -14,7 +14,7 @@ pub mod input;
 pub mod json;
 pub mod markdown;
 pub mod model;
-mod observed;
+pub(crate) mod observed;
 mod past;
 mod places;
 pub mod text;
