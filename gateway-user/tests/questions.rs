@@ -264,3 +264,71 @@ fn two_ranges_and_two_devices_are_compared() {
     house.check_line(&["compare", "soon", "later"], 2, "a range is a day, FROM..TO");
     house.check_line(&["compare", "2020-12-01..2020-11-01", "today"], 2, "is empty");
 }
+
+#[test]
+fn an_alert_rings_by_its_exit_code() {
+    let house = month();
+    let of = |args: &[&str]| {
+        let output = house.run(args);
+        let (said, why) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+        (output.status.code().unwrap(), said, why)
+    };
+    let report = ["report", "--day", "2020-12-01", "--device", "Redmi Note 8", "--alert"];
+    let with = |alert| of(&[&report[..], &[alert]].concat());
+    let (code, said, why) = with("up > 5MB");
+    assert_eq!((code, why.as_str(), said.lines().count()), (3, "", 1), "{said}");
+    assert!(said.starts_with("Redmi Note 8: 6.8 MB up, ") && said.ends_with(": up > 5MB\n"), "{said}");
+    assert_eq!(with("up > 1GB"), (0, String::new(), String::new()));
+    let (code, said, _) = of(&["top", "names", "--all", "--alert", "up > 5MB or conversations > 400"]);
+    assert_eq!((code, said.lines().count()), (3, 2), "{said}");
+    let (code, _, why) =
+        of(&["report", "--since", "2020-11-20", "--until", "2020-11-23", "--alert", "up > 1GB"]);
+    assert!(code == 0 && why.contains("nothing passes up > 1GB, but 2 d of "), "{why}");
+    house.check_line(&["report", "--day", "2020-11-20", "--alert", "up > 1GB"], 1, "nothing was measured");
+    house.check_line(
+        &["top", "names", "--all", "--device", "toaster", "--alert", "up > 1"],
+        1,
+        "no device is",
+    );
+    for wrong in ["country = SG", "up > 1 and night", "", "up"] {
+        assert_eq!(with(wrong).0, 2, "{wrong}");
+    }
+}
+
+#[test]
+fn lines_are_in_the_order_that_is_asked_for() {
+    let house = month();
+    let first = |args: &[&str]| {
+        let json = json(&house, args);
+        let (lines, field) = match args[0] {
+            "top" => (&json["lines"], "text"),
+            "flows" => (&json["flows"], "name"),
+            "compare" => (&json["destinations"], "destination"),
+            _ => (&json["devices"][0]["destinations"], "name"),
+        };
+        lines[0][field].as_str().unwrap_or_default().to_owned()
+    };
+    for command in [&["top", "names"][..], &["flows"], &["compare", "2020-11-22", "2020-12-01"]] {
+        let of = |sort| {
+            first(
+                &[command, &["--json", "--sort", sort][..]]
+                    .concat()
+                    .into_iter()
+                    .chain((command[0] != "compare").then_some(["--day", "2020-12-01"]).into_iter().flatten())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert!(of("up").ends_with("xiaomi.com"), "{command:?}");
+        assert_eq!(
+            (of("down"), of("conversations")),
+            ("day.example".into(), "www.example".into()),
+            "{command:?}"
+        );
+    }
+    let report = |sort| {
+        let json = json(&house, &["report", "--day", "2020-12-01", "--json", "--sort", sort]);
+        json["devices"][0]["mac"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_ne!(report("up"), report("conversations"));
+}

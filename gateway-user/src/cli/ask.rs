@@ -177,6 +177,14 @@ impl Asked {
         )))
     }
 
+    /// Does a question ask for devices of which none is known?
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn is_unknown(&self, picked: &Picked) -> anyhow::Result<bool> {
+        Ok(self.unknown_device(&picked.store)?.is_some())
+    }
+
     /// Why a question has no answer, as [`Asked::why_nothing`] says it of a filter.
     ///
     /// # Errors

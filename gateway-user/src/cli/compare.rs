@@ -1,6 +1,7 @@
 //! `telltale compare`: two ranges, or two devices, side by side.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, Wanted, answer, limit, name_tables};
+use super::ask::{Asked, DatabaseArg, FilterArgs, Wanted, limit, name_tables};
+use super::rank::Rank;
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
 use super::{Outcome, csv};
@@ -36,7 +37,10 @@ pub struct Args {
     devices: bool,
     #[command(flatten)]
     database: DatabaseArg,
-    /// Destinations shown, the largest in either first, 0 for all. JSON and CSV have all unless this is given.
+    /// Which come first: those with the most of this in either.
+    #[arg(long, value_enum, default_value_t = Rank::Total)]
+    sort: Rank,
+    /// Destinations shown, 0 for all. JSON and CSV have all unless this is given.
     #[arg(long)]
     limit: Option<usize>,
     /// Print JSON.
@@ -105,7 +109,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         lines_of = Some(picked);
     }
     let (Some(picked), [first, second]) = (lines_of, rows.as_slice()) else { return Ok(Outcome::Nothing) };
-    answer(asked, out, |asked, page| {
+    args.screen.answer(asked, out, |asked, page| {
         let facts_of = |name: &_| NameFacts::of(&names, name);
         let mut pairs = compare(first, second, &mut Facts::new(&facts_of));
         // What is asked of lines is asked of either side: the rest of the line is what it is compared with.
@@ -113,6 +117,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
             let mut found = [&pair.first, &pair.second].into_iter().flatten();
             found.any(|side| picked.keeps(side.volume, side.conversations))
         });
+        let most = |pair: &Pair| {
+            let sides = [&pair.first, &pair.second].into_iter().flatten();
+            sides.map(|side| args.sort.amount(side.volume, side.conversations)).max()
+        };
+        pairs.sort_by_key(|pair| core::cmp::Reverse(most(pair)));
         for (side, place) in sides.iter_mut().zip([0, 1]) {
             pairs.iter().for_each(|pair| side.total.add(pair.volumes()[place]));
         }

@@ -1,6 +1,7 @@
 //! `telltale flows`: the rows themselves, those of a range with one key added up.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, Picked, answer, limit, name_tables};
+use super::ask::{Asked, DatabaseArg, FilterArgs, Picked, limit, name_tables};
+use super::rank::Rank;
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use super::{Outcome, csv};
@@ -29,6 +30,9 @@ use std::io::Write;
 pub struct Args {
     #[command(flatten)]
     database: DatabaseArg,
+    /// Which come first: those with the most of this.
+    #[arg(long, value_enum, default_value_t = Rank::Total)]
+    sort: Rank,
     /// Lines shown, largest first, 0 for all. JSON and CSV have all unless this is given.
     #[arg(long)]
     limit: Option<usize>,
@@ -62,12 +66,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     } else {
         NameTables::default()
     };
-    answer(asked, out, |asked, page| {
+    args.screen.answer(asked, out, |asked, page| {
         let picked = asked.picked(&wanted)?;
         let mut flows = asked.rows(&picked, &names)?;
         flows.retain(|flow| picked.keeps(flow.volume, flow.conversations));
         // They come in order of their keys, and this sort keeps that among equals.
-        flows.sort_by_key(|flow| std::cmp::Reverse(flow.volume.bytes()));
+        flows.sort_by_key(|flow| std::cmp::Reverse(args.sort.amount(flow.volume, flow.conversations)));
         let devices = asked.reader.devices()?.into_iter();
         let devices: BTreeMap<Mac, String> =
             devices.map(|device: DeviceInfo| (device.mac, device.display_name())).collect();

@@ -1,7 +1,8 @@
 //! The command line: one file per subcommand. Each says what to print; none decides anything about traffic.
 //!
-//! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed.
+//! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed; 3 where an `--alert` was passed.
 
+pub mod alert;
 pub mod ask;
 mod compare;
 pub mod completions;
@@ -15,6 +16,7 @@ pub mod flows;
 pub mod man;
 mod new;
 mod night;
+pub mod rank;
 pub mod replay;
 pub mod report;
 mod run;
@@ -39,8 +41,8 @@ pub struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 found or done, 1 nothing found (the reason is on standard error), 2 failed.";
+const EXIT_CODES: &str = "Exit codes: 0 found or done, 1 nothing found (the reason is on standard error), 2 failed, 3 an --alert was \
+    passed.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -74,6 +76,8 @@ pub enum Outcome {
     Found,
     /// The answer is empty; the command has said why. Exit code 1.
     Nothing,
+    /// An alert was passed. Exit code 3.
+    Passed,
 }
 
 /// Runs the command line of this process.
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
     match run(cli.command) {
         Ok(Outcome::Found) => ExitCode::SUCCESS,
         Ok(Outcome::Nothing) => ExitCode::from(1),
+        Ok(Outcome::Passed) => ExitCode::from(3),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever closed standard error wants to hear nothing; the exit code still tells.

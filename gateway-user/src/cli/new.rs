@@ -1,6 +1,7 @@
 //! `telltale new`: destinations that a device meets for the first time.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, Picked, answer, limit, name_tables};
+use super::ask::{Asked, DatabaseArg, FilterArgs, Picked, limit, name_tables};
+use super::rank::Rank;
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
 use super::{Outcome, csv};
@@ -33,7 +34,10 @@ pub struct Args {
     /// How many days before the range count as known.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=400))]
     days: u16,
-    /// Lines shown, the earliest first, 0 for all.
+    /// Which come first: those with the most of this [default: the earliest]
+    #[arg(long, value_enum)]
+    sort: Option<Rank>,
+    /// Lines shown, 0 for all.
     #[arg(long, default_value_t = 0)]
     limit: usize,
     /// Print JSON.
@@ -59,7 +63,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let Some(asked) = Asked::of(&path, &args.range)? else { return Ok(Outcome::Nothing) };
     let names = name_tables(&Config::load(&ConfigFlags::default())?, &path)?;
     let wanted = args.filters.wanted();
-    answer(asked, out, |asked, page| {
+    args.screen.answer(asked, out, |asked, page| {
         let picked = asked.picked(&wanted)?;
         let facts_of = |name: &_| NameFacts::of(&names, name);
         let flows = asked.rows(&picked, &names)?;
@@ -67,6 +71,11 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         let wanted_days = usize::from(args.days);
         let mut news = new(&flows, before.as_ref(), &counted, wanted_days, &mut Facts::new(&facts_of));
         news.lines.retain(|line| picked.keeps(line.contacted.volume, line.contacted.conversations));
+        if let Some(sort) = args.sort {
+            news.lines.sort_by_key(|line| {
+                core::cmp::Reverse(sort.amount(line.contacted.volume, line.contacted.conversations))
+            });
+        }
         let look = args.screen.look(0);
         let known = asked.reader.devices()?;
         let shown = news.lines.get(..limit(args.limit)).unwrap_or(&news.lines);

@@ -1,6 +1,6 @@
 //! `telltale timeline`: volume by hour or day.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, answer, limit, name_tables};
+use super::ask::{Asked, DatabaseArg, FilterArgs, limit, name_tables};
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
 use super::{Outcome, csv};
@@ -86,7 +86,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let Some(asked) = Asked::of(&path, &args.range)? else { return Ok(Outcome::Nothing) };
     let names = name_tables(&Config::load(&ConfigFlags::default())?, &path)?;
     let wanted = args.filters.wanted();
-    answer(asked, out, |asked, page| {
+    args.screen.answer(asked, out, |asked, page| {
         let picked = asked.picked(&wanted)?;
         let slots = slots(asked, args.by)?;
         let facts_of = |name: &_| NameFacts::of(&names, name);

@@ -1,6 +1,8 @@
 //! `telltale top`: rankings.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, Picked, answer, limit, name_tables};
+use super::alert::{AlertArgs, Line};
+use super::ask::{Asked, DatabaseArg, FilterArgs, Picked, limit, name_tables};
+use super::rank::Rank;
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use super::{Outcome, csv};
@@ -22,7 +24,7 @@ use std::io::Write;
 #[command(
     after_help = "Examples:\n  telltale top names --device \"Redmi Note 8\" --by up\n  telltale top countries \
     --last 7d --limit 5\n  telltale top owners --by up\n  telltale top purposes --device \"Redmi Note 8\"\n  telltale top \
-    names --where 'owner = xiaomi and up > 1MB and night'\n  telltale top networks --csv > networks.csv"
+    names --where 'owner = xiaomi and up > 1MB and night'\n  telltale top owners --day today --alert 'up > 1GB'\n  telltale top networks --csv > networks.csv"
 )]
 pub struct Args {
     /// What to rank.
@@ -30,8 +32,8 @@ pub struct Args {
     of: Of,
     #[command(flatten)]
     database: DatabaseArg,
-    /// What counts: bytes both ways, from the devices, or to them.
-    #[arg(long, value_enum, default_value_t = Rank::Total)]
+    /// What counts.
+    #[arg(long, visible_alias = "sort", value_enum, default_value_t = Rank::Total)]
     by: Rank,
     /// Places shown, 0 for all.
     #[arg(long, default_value_t = 20)]
@@ -48,6 +50,8 @@ pub struct Args {
     range: RangeArgs,
     #[command(flatten)]
     filters: FilterArgs,
+    #[command(flatten)]
+    alert: AlertArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -58,13 +62,6 @@ enum Of {
     Countries,
     Owners,
     Purposes,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Rank {
-    Total,
-    Up,
-    Down,
 }
 
 /// Runs the command.
@@ -88,12 +85,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Of::Owners => (TopOf::Owners, "owner"),
         Of::Purposes => (TopOf::Purposes, "purpose"),
     };
-    let by = match args.by {
-        Rank::Total => By::Total,
-        Rank::Up => By::Up,
-        Rank::Down => By::Down,
-    };
-    answer(asked, out, |asked, page| {
+    let by = args.by.by();
+    if let Some(alert) = &args.alert.alert {
+        let picked = asked.picked(&wanted)?;
+        let flows = asked.rows(&picked, &names)?;
+        let facts_of = |name: &DomainName| NameFacts::of(&names, name);
+        let lines = top(of, by, &flows, &asked.reader.devices()?, &facts_of).into_iter();
+        let kept = lines.filter(|line| picked.keeps(line.volume, line.conversations));
+        let lines: Vec<_> = kept
+            .map(|TopLine { said, volume, conversations, .. }| Line { said, volume, conversations })
+            .collect();
+        return alert.ring(&asked, &picked, &lines, &args.screen.look(0), out);
+    }
+    args.screen.answer(asked, out, |asked, page| {
         let picked = asked.picked(&wanted)?;
         let flows = asked.rows(&picked, &names)?;
         let facts_of = |name: &DomainName| NameFacts::of(&names, name);
@@ -146,6 +150,8 @@ fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> an
         By::Total => "of all",
         By::Up => "of all up",
         By::Down => "of all down",
+        By::Packets => "of all packets",
+        By::Conversations => "of all conv.",
     };
     let mut table = Table::new(&[
         (title, Align::Cut(20)),
