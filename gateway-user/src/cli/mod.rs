@@ -5,6 +5,7 @@
 pub mod alert;
 pub mod ask;
 mod compare;
+mod complete;
 pub mod completions;
 pub mod csv;
 mod db;
@@ -65,6 +66,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
     Completions(completions::Args),
+    Complete(complete::Args),
     Man(man::Args),
     Night(night::Args),
 }
@@ -119,6 +121,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Sql(args) => sql::run(&args, &mut out)?,
         Command::Db(args) => db::run(&args, &mut out)?,
         Command::Completions(args) => completions::run(&args, &mut out)?,
+        Command::Complete(args) => complete::run(&args, &mut out)?,
         Command::Man(args) => man::run(&args, &mut out)?,
         Command::Night(args) => night::run(&args, &mut out)?,
     };
