@@ -220,7 +220,8 @@ fn print(
     if args.json {
         out.write_all(json(&report)?.as_bytes())?;
     } else {
-        out.write_all(text(&report, &args.screen.look(limit(args.limit))).as_bytes())?;
+        let text = text(&report, &args.screen.look(limit(args.limit)));
+        args.screen.show(text.as_bytes(), out)?;
     }
     out.flush()?;
     Ok(if report.devices.is_empty() { Outcome::Nothing } else { Outcome::Found })

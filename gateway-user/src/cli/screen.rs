@@ -49,14 +49,23 @@ impl ScreenArgs {
     ) -> anyhow::Result<Outcome> {
         let mut page = Vec::new();
         let outcome = ask::answer(source, &mut page, render)?;
+        self.show(&page, out)?;
+        Ok(outcome)
+    }
+
+    /// Prints a page; through the pager if it is longer than the screen.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
+    pub fn show(&self, page: &[u8], out: &mut dyn Write) -> anyhow::Result<()> {
         let lines = page.iter().filter(|byte| **byte == b'\n').count();
         let is_long = size().is_some_and(|(_, height)| lines >= height);
         let pager = pager(|name| std::env::var(name).ok());
         match pager.filter(|_| is_long && !self.plain && !self.no_pager) {
-            Some(pager) if through(&pager, &page)? => {}
-            _ => out.write_all(&page)?,
+            Some(pager) if through(&pager, page)? => {}
+            _ => out.write_all(page)?,
         }
-        Ok(outcome)
+        Ok(())
     }
 }
 
