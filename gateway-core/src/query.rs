@@ -255,6 +255,9 @@ pub struct Filter {
     pub ports: Vec<u16>,
     /// Where the peers' addresses are.
     pub peers: Vec<IpNetwork>,
+    /// What is asked beyond this in the [`language`], in its words; empty if nothing. The store does not ask it: whoever
+    /// reads the rows does.
+    pub question: String,
 }
 
 impl Filter {
@@ -272,7 +275,7 @@ impl fmt::Display for Filter {
             items.iter().map(print).collect::<Vec<_>>().join(" or ")
         }
         let Self { devices, names, asns, countries, evidence, .. } = self;
-        let Self { applications, is_uncovered, protocols, ports, peers, .. } = self;
+        let Self { applications, is_uncovered, protocols, ports, peers, question, .. } = self;
         let parts = [
             ("device", words(devices, ToString::to_string)),
             ("name", words(names, ToString::to_string)),
@@ -284,6 +287,7 @@ impl fmt::Display for Filter {
             ("protocol", words(protocols, |p| protocol_word(*p))),
             ("port", words(ports, ToString::to_string)),
             ("peer", words(peers, ToString::to_string)),
+            ("such that", question.clone()),
         ];
         let said: Vec<_> =
             parts.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| format!("{k} {v}")).collect();

@@ -32,6 +32,24 @@ pub enum By {
     Up,
     /// Bytes to the devices.
     Down,
+    /// Packets both ways.
+    Packets,
+    /// Conversations.
+    Conversations,
+}
+
+impl By {
+    /// How much of it there is.
+    #[must_use]
+    pub fn amount(self, volume: Volume, conversations: u64) -> u64 {
+        match self {
+            Self::Total => volume.bytes(),
+            Self::Up => volume.up_bytes,
+            Self::Down => volume.down_bytes,
+            Self::Packets => volume.packets(),
+            Self::Conversations => conversations,
+        }
+    }
 }
 
 /// One place of a ranking.
@@ -54,11 +72,7 @@ impl TopLine {
     /// What it is ranked by.
     #[must_use]
     pub fn amount(&self, by: By) -> u64 {
-        match by {
-            By::Total => self.volume.bytes(),
-            By::Up => self.volume.up_bytes,
-            By::Down => self.volume.down_bytes,
-        }
+        by.amount(self.volume, self.conversations)
     }
 }
 

@@ -1,5 +1,12 @@
 //! What every reading command shares: which database, which rows, and what to say when there are none.
 
+mod filter;
+mod night;
+mod rows;
+
+pub use filter::{DeviceArg, FilterArgs, QuestionArgs, Wanted};
+pub use rows::Picked;
+
 use super::Outcome;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
@@ -9,20 +16,14 @@ use crate::tables::{
     owners::{self, Loaded},
     update::slot::directory_of,
 };
-use gateway_core::application::Application;
 use gateway_core::enrich::Networks;
 use gateway_core::enrich::envelope::TableKind;
 use gateway_core::enrich::names::NameTables;
-use gateway_core::query::{
-    DeviceMatch, Filter, FlowSum, NameMatch, TimeRange, parse_application, parse_asn, parse_country,
-    parse_evidence, parse_protocol,
-};
+use gateway_core::query::{DeviceMatch, Filter, FlowSum, TimeRange};
 use gateway_core::report::account::reaching_in_words;
 use gateway_core::report::coverage::{Coverage, coverage};
 use gateway_core::report::text::Look;
-use gateway_core::row::Evidence;
-use gateway_core::units::{Country, WallTime};
-use ipnetwork::IpNetwork;
+use gateway_core::units::WallTime;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -50,79 +51,6 @@ impl DatabaseArg {
     #[must_use]
     pub fn path_or(&self, config: &Config) -> PathBuf {
         self.database.clone().unwrap_or_else(|| config.database.clone())
-    }
-}
-
-/// Which rows. Given twice, a flag takes either; different flags all have to fit.
-#[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Filters")]
-pub struct FilterArgs {
-    /// A device: its label, hostname or MAC address.
-    #[arg(long, value_name = "DEVICE")]
-    device: Vec<DeviceMatch>,
-    /// A name contacted; *.xiaomi.com takes it and all below.
-    #[arg(long, value_name = "NAME")]
-    name: Vec<NameMatch>,
-    /// The network of the peer: AS45102.
-    #[arg(long, value_name = "AS", value_parser = parse_asn)]
-    network: Vec<u32>,
-    /// The country of the peer's address: SG.
-    #[arg(long, value_name = "CC", value_parser = parse_country)]
-    country: Vec<Country>,
-    /// How the name is known: none, dns, http_host, quic_sni, tls_sni.
-    #[arg(long, value_name = "WORD", value_parser = parse_evidence)]
-    evidence: Vec<Evidence>,
-    /// The protocol that was recognised: tls, quic, dns, doh, wireguard and so on.
-    #[arg(long, value_name = "WORD", value_parser = parse_application)]
-    application: Vec<Application>,
-    /// Only to addresses in no DNS answer seen before (none given to the device), as the report counts them.
-    #[arg(long)]
-    uncovered: bool,
-    /// The IP protocol: tcp, udp, icmp, or a number.
-    #[arg(long, value_parser = parse_protocol)]
-    protocol: Vec<u8>,
-    /// The service's port.
-    #[arg(long)]
-    port: Vec<u16>,
-    /// The peer's address, or a prefix: 47.88.0.0/14.
-    #[arg(long, value_name = "PREFIX")]
-    peer: Vec<IpNetwork>,
-}
-
-impl FilterArgs {
-    /// As a value.
-    #[must_use]
-    pub fn filter(&self) -> Filter {
-        let Self { device, name, network, country, evidence, .. } = self;
-        let Self { application, uncovered, protocol, port, peer, .. } = self;
-        Filter {
-            devices: device.clone(),
-            names: name.clone(),
-            asns: network.clone(),
-            countries: country.clone(),
-            evidence: evidence.clone(),
-            applications: application.clone(),
-            is_uncovered: *uncovered,
-            protocols: protocol.clone(),
-            ports: port.clone(),
-            peers: peer.clone(),
-        }
-    }
-}
-
-/// A device as a filter alone, for commands that take no other.
-#[derive(Debug, Default, clap::Args)]
-pub struct DeviceArg {
-    /// Only this device: its label, hostname or MAC address.
-    #[arg(long, value_name = "DEVICE")]
-    device: Vec<DeviceMatch>,
-}
-
-impl DeviceArg {
-    /// As a value.
-    #[must_use]
-    pub fn filter(&self) -> Filter {
-        Filter { devices: self.device.clone(), ..Filter::default() }
     }
 }
 
@@ -171,9 +99,17 @@ impl Asked {
     ///
     /// # Errors
     /// If the database cannot be read.
-    fn coverage(&self) -> anyhow::Result<Coverage> {
-        let Self { reader, range, now, .. } = self;
-        Ok(coverage(&reader.counted(*range)?, &reader.latest(*now)?, *range, *now))
+    pub fn coverage(&self) -> anyhow::Result<Coverage> {
+        self.coverage_of(self.range)
+    }
+
+    /// How much of another range is covered.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn coverage_of(&self, range: TimeRange) -> anyhow::Result<Coverage> {
+        let Self { reader, now, .. } = self;
+        Ok(coverage(&reader.counted(range)?, &reader.latest(*now)?, range, *now))
     }
 
     /// Why there are no rows to show; `is_all_local` if there are rows, and all of traffic in the house.
@@ -204,15 +140,14 @@ impl Asked {
             ));
         }
         if let Some(unknown) = self.unknown_device(filter)? {
-            return Ok(format!(
-                "no device is called {unknown}: `telltale devices` lists those that are known"
-            ));
+            return Ok(unknown);
         }
         let reaching_in = coverage.reaching_in();
         let nothing = if is_all_local {
             format!("only traffic that stayed in the house was seen from {span}: `telltale flows` lists it")
         } else if !filter.is_empty() {
-            format!("no row from {span} has {filter}")
+            let only_asks = Filter { question: filter.question.clone(), ..Filter::default() } == *filter;
+            format!("no row from {span} {} {filter}", if only_asks { "is" } else { "has" })
         } else if reaching_in.is_some() {
             format!("no row is filed under {span}")
         } else {
@@ -236,7 +171,31 @@ impl Asked {
             return Ok(None);
         }
         let names: Vec<_> = filter.devices.iter().map(ToString::to_string).collect();
-        Ok(Some(names.join(" or ")))
+        Ok(Some(format!(
+            "no device is called {}: `telltale devices` lists those that are known",
+            names.join(" or ")
+        )))
+    }
+
+    /// Does a question ask for devices of which none is known?
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn is_unknown(&self, picked: &Picked) -> anyhow::Result<bool> {
+        Ok(self.unknown_device(&picked.store)?.is_some())
+    }
+
+    /// Why a question has no answer, as [`Asked::why_nothing`] says it of a filter.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn why_not(&self, picked: &Picked, is_all_local: bool, look: &Look<'_>) -> anyhow::Result<String> {
+        if !self.reader.counted(self.range)?.is_empty()
+            && let Some(unknown) = self.unknown_device(&picked.store)?
+        {
+            return Ok(unknown);
+        }
+        self.why_nothing(&picked.filter, is_all_local, look)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `telltale explain`: why a flow has its name, and what else it could have been.
 
 use super::Outcome;
-use super::ask::{Asked, DatabaseArg, DeviceArg, answer, limit, open, say};
+use super::ask::{Asked, DatabaseArg, DeviceArg, limit, open, say};
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use anyhow::anyhow;
@@ -62,7 +62,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     };
     let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
     let filter = subject.filter(args.device.filter());
-    answer(asked, out, |asked, page| {
+    args.screen.answer(asked, out, |asked, page| {
         let look = args.screen.look(0);
         let input = read(asked, &subject, &filter)?;
         let why_nothing = || {

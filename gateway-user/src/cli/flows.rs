@@ -1,10 +1,13 @@
 //! `telltale flows`: the rows themselves, those of a range with one key added up.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, answer, limit};
+use super::ask::{Asked, DatabaseArg, FilterArgs, Picked, limit, name_tables};
+use super::rank::Rank;
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use super::{Outcome, csv};
+use crate::config::{Config, ConfigFlags};
 use gateway_core::application::Application;
+use gateway_core::enrich::names::NameTables;
 use gateway_core::query::{DeviceInfo, FlowSum, protocol_word};
 use gateway_core::report::amount::bytes;
 use gateway_core::report::civil::Civil;
@@ -22,11 +25,14 @@ use std::io::Write;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  telltale flows --country RU --country SG\n  telltale flows --name '*.xiaomi.com' \
-    --last 7d\n  telltale flows --evidence none --port 443 --json\n  telltale flows --uncovered\n  telltale flows --day yesterday --csv > flows.csv"
+    --last 7d\n  telltale flows --evidence none --port 443 --json\n  telltale flows --uncovered\n  telltale flows --where 'not named and up > 100kB and country != DE'\n  telltale flows --day yesterday --csv > flows.csv"
 )]
 pub struct Args {
     #[command(flatten)]
     database: DatabaseArg,
+    /// Which come first: those with the most of this.
+    #[arg(long, value_enum, default_value_t = Rank::Total)]
+    sort: Rank,
     /// Lines shown, largest first, 0 for all. JSON and CSV have all unless this is given.
     #[arg(long)]
     limit: Option<usize>,
@@ -52,12 +58,20 @@ const DEFAULT_LINES: usize = 50;
 /// # Errors
 /// If the database cannot be read or the output not written.
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
-    let Some(asked) = Asked::of(&args.database.path()?, &args.range)? else { return Ok(Outcome::Nothing) };
-    let filter = args.filters.filter();
-    answer(asked, out, |asked, page| {
-        let mut flows = asked.flows(&filter)?;
+    let path = args.database.path()?;
+    let Some(asked) = Asked::of(&path, &args.range)? else { return Ok(Outcome::Nothing) };
+    let wanted = args.filters.wanted();
+    let names = if wanted.question.needs_names() {
+        name_tables(&Config::load(&ConfigFlags::default())?, &path)?
+    } else {
+        NameTables::default()
+    };
+    args.screen.answer(asked, out, |asked, page| {
+        let picked = asked.picked(&wanted)?;
+        let mut flows = asked.rows(&picked, &names)?;
+        flows.retain(|flow| picked.keeps(flow.volume, flow.conversations));
         // They come in order of their keys, and this sort keeps that among equals.
-        flows.sort_by_key(|flow| std::cmp::Reverse(flow.volume.bytes()));
+        flows.sort_by_key(|flow| std::cmp::Reverse(args.sort.amount(flow.volume, flow.conversations)));
         let devices = asked.reader.devices()?.into_iter();
         let devices: BTreeMap<Mac, String> =
             devices.map(|device: DeviceInfo| (device.mac, device.display_name())).collect();
@@ -67,7 +81,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         let look = args.screen.look(0);
         if args.json {
             let flows = shown.iter().map(|flow| Shape::of(flow, &devices)).collect();
-            let shape = JsonFlows { version: VERSION, range: asked.range.into(), flows };
+            let filter = (!picked.filter.is_empty()).then(|| picked.filter.to_string());
+            let shape = JsonFlows { version: VERSION, range: asked.range.into(), filter, flows };
             writeln!(page, "{}", serde_json::to_string_pretty(&shape)?)?;
         } else if args.csv {
             csv::line(page, &CSV_HEAD.map(str::to_owned))?;
@@ -75,19 +90,24 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
                 csv::line(page, &csv_fields(Shape::of(flow, &devices)))?;
             }
         } else if !flows.is_empty() {
-            print_text(page, &look, shown, flows.len() - shown.len(), &devices)?;
+            let list =
+                List { flows: shown, more: flows.len() - shown.len(), devices: &devices, picked: &picked };
+            print_text(page, &look, &list)?;
         }
-        flows.is_empty().then(|| asked.why_nothing(&filter, false, &look)).transpose()
+        flows.is_empty().then(|| asked.why_not(&picked, false, &look)).transpose()
     })
 }
 
-fn print_text(
-    out: &mut dyn Write,
-    look: &Look<'_>,
-    flows: &[FlowSum],
+struct List<'a> {
+    flows: &'a [FlowSum],
+    /// How many are not shown.
     more: usize,
-    devices: &BTreeMap<Mac, String>,
-) -> anyhow::Result<()> {
+    devices: &'a BTreeMap<Mac, String>,
+    picked: &'a Picked,
+}
+
+fn print_text(out: &mut dyn Write, look: &Look<'_>, list: &List<'_>) -> anyhow::Result<()> {
+    let List { flows, more, devices, picked } = *list;
     let mut table = Table::new(&[
         ("device", Align::Cut(12)),
         ("contacted", Align::Name(28)),
@@ -111,6 +131,9 @@ fn print_text(
     }
     for line in legend(flows.iter().map(|flow| shown_marks(&flow.key))) {
         table.note(&line);
+    }
+    if let Some(remark) = picked.remark() {
+        table.note(&remark);
     }
     out.write_all(table.render(0, look.width, look.paint).as_bytes())?;
     Ok(())
@@ -164,6 +187,7 @@ fn device_name(devices: &BTreeMap<Mac, String>, mac: Mac) -> String {
 struct JsonFlows {
     version: u32,
     range: JsonRange,
+    filter: Option<String>,
     flows: Vec<Shape>,
 }
 

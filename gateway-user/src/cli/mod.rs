@@ -1,8 +1,11 @@
 //! The command line: one file per subcommand. Each says what to print; none decides anything about traffic.
 //!
-//! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed.
+//! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed; 3 where an `--alert` was passed.
 
+pub mod alert;
 pub mod ask;
+mod compare;
+mod complete;
 pub mod completions;
 pub mod csv;
 mod db;
@@ -12,13 +15,16 @@ mod doctor;
 pub mod explain;
 pub mod flows;
 pub mod man;
+mod new;
 mod night;
+pub mod rank;
 pub mod replay;
 pub mod report;
 mod run;
 pub mod screen;
 mod sql;
 mod summary;
+mod timeline;
 pub mod top;
 mod update;
 pub mod when;
@@ -36,8 +42,8 @@ pub struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 found or done, 1 nothing found (the reason is on standard error), 2 failed.";
+const EXIT_CODES: &str = "Exit codes: 0 found or done, 1 nothing found (the reason is on standard error), 2 failed, 3 an --alert was \
+    passed.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -47,6 +53,9 @@ enum Command {
     Summary(summary::Args),
     Top(top::Args),
     Flows(flows::Args),
+    New(new::Args),
+    Timeline(timeline::Args),
+    Compare(compare::Args),
     Explain(explain::Args),
     Who(who::Args),
     Devices(devices::Args),
@@ -57,6 +66,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
     Completions(completions::Args),
+    Complete(complete::Args),
     Man(man::Args),
     Night(night::Args),
 }
@@ -68,6 +78,8 @@ pub enum Outcome {
     Found,
     /// The answer is empty; the command has said why. Exit code 1.
     Nothing,
+    /// An alert was passed. Exit code 3.
+    Passed,
 }
 
 /// Runs the command line of this process.
@@ -76,6 +88,7 @@ pub fn main() -> ExitCode {
     match run(cli.command) {
         Ok(Outcome::Found) => ExitCode::SUCCESS,
         Ok(Outcome::Nothing) => ExitCode::from(1),
+        Ok(Outcome::Passed) => ExitCode::from(3),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever closed standard error wants to hear nothing; the exit code still tells.
@@ -99,12 +112,16 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Summary(args) => summary::run(&args, &mut out)?,
         Command::Top(args) => top::run(&args, &mut out)?,
         Command::Flows(args) => flows::run(&args, &mut out)?,
+        Command::New(args) => new::run(&args, &mut out)?,
+        Command::Timeline(args) => timeline::run(&args, &mut out)?,
+        Command::Compare(args) => compare::run(&args, &mut out)?,
         Command::Explain(args) => explain::run(&args, &mut out)?,
         Command::Who(args) => who::run(&args, &mut out)?,
         Command::Devices(args) => devices::run(&args, &mut out)?,
         Command::Sql(args) => sql::run(&args, &mut out)?,
         Command::Db(args) => db::run(&args, &mut out)?,
         Command::Completions(args) => completions::run(&args, &mut out)?,
+        Command::Complete(args) => complete::run(&args, &mut out)?,
         Command::Man(args) => man::run(&args, &mut out)?,
         Command::Night(args) => night::run(&args, &mut out)?,
     };

@@ -1,7 +1,7 @@
 //! `telltale replay`: a capture through the same pipeline as live traffic. Needs no root and no kernel.
 
 use super::Outcome;
-use super::ask::{Asked, limit, name_tables, say};
+use super::ask::{Asked, Wanted, limit, name_tables, say};
 use super::screen::ScreenArgs;
 use super::{report, when};
 use crate::config::{Config, ConfigFlags};
@@ -15,7 +15,7 @@ use crate::store::{Reader, Writer};
 use anyhow::{Context, bail};
 use clap::value_parser;
 use gateway_core::pipeline::{Pipeline, PipelineConfig};
-use gateway_core::query::{Filter, TimeRange};
+use gateway_core::query::TimeRange;
 use gateway_core::report::{json::json, text::text};
 use gateway_core::units::Mac;
 use ipnetwork::IpNetwork;
@@ -215,12 +215,13 @@ fn print(
     let asked = Asked { reader, range, now, extent: range };
     // The capture's database may be a new one; fresh tables lie beside the gateway's.
     let names = name_tables(config, &config.database)?;
-    let report = report::make(&asked, &names, &Filter::default())?;
+    let report = report::make(&asked, &names, &asked.picked(&Wanted::default())?)?;
     drop(asked);
     if args.json {
         out.write_all(json(&report)?.as_bytes())?;
     } else {
-        out.write_all(text(&report, &args.screen.look(limit(args.limit))).as_bytes())?;
+        let text = text(&report, &args.screen.look(limit(args.limit)));
+        args.screen.show(text.as_bytes(), out)?;
     }
     out.flush()?;
     Ok(if report.devices.is_empty() { Outcome::Nothing } else { Outcome::Found })

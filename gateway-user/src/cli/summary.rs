@@ -81,7 +81,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         is_nothing.then(|| asked.why_nothing(&filter, false, &look)).transpose()
     })?;
     match &args.output {
-        None => out.write_all(&page)?,
+        None => args.screen.show(&page, out)?,
         Some(file) => {
             std::fs::write(file, &page)
                 .with_context(|| format!("write the summary to {}", file.display()))?;

@@ -1,6 +1,8 @@
 //! `telltale top`: rankings.
 
-use super::ask::{Asked, DatabaseArg, FilterArgs, answer, limit, name_tables};
+use super::alert::{AlertArgs, Line};
+use super::ask::{Asked, DatabaseArg, FilterArgs, Picked, limit, name_tables};
+use super::rank::Rank;
 use super::screen::ScreenArgs;
 use super::when::RangeArgs;
 use super::{Outcome, csv};
@@ -22,7 +24,7 @@ use std::io::Write;
 #[command(
     after_help = "Examples:\n  telltale top names --device \"Redmi Note 8\" --by up\n  telltale top countries \
     --last 7d --limit 5\n  telltale top owners --by up\n  telltale top purposes --device \"Redmi Note 8\"\n  telltale top \
-    networks --csv > networks.csv"
+    names --where 'owner = xiaomi and up > 1MB and night'\n  telltale top owners --day today --alert 'up > 1GB'\n  telltale top networks --csv > networks.csv"
 )]
 pub struct Args {
     /// What to rank.
@@ -30,8 +32,8 @@ pub struct Args {
     of: Of,
     #[command(flatten)]
     database: DatabaseArg,
-    /// What counts: bytes both ways, from the devices, or to them.
-    #[arg(long, value_enum, default_value_t = Rank::Total)]
+    /// What counts.
+    #[arg(long, visible_alias = "sort", value_enum, default_value_t = Rank::Total)]
     by: Rank,
     /// Places shown, 0 for all.
     #[arg(long, default_value_t = 20)]
@@ -48,6 +50,8 @@ pub struct Args {
     range: RangeArgs,
     #[command(flatten)]
     filters: FilterArgs,
+    #[command(flatten)]
+    alert: AlertArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -60,13 +64,6 @@ enum Of {
     Purposes,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Rank {
-    Total,
-    Up,
-    Down,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -74,11 +71,12 @@ enum Rank {
 pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let path = args.database.path()?;
     let Some(asked) = Asked::of(&path, &args.range)? else { return Ok(Outcome::Nothing) };
-    let names = match args.of {
-        Of::Owners | Of::Purposes => name_tables(&Config::load(&ConfigFlags::default())?, &path)?,
-        _ => NameTables::default(),
+    let wanted = args.filters.wanted();
+    let names = if matches!(args.of, Of::Owners | Of::Purposes) || wanted.question.needs_names() {
+        name_tables(&Config::load(&ConfigFlags::default())?, &path)?
+    } else {
+        NameTables::default()
     };
-    let filter = args.filters.filter();
     let (of, title) = match args.of {
         Of::Devices => (TopOf::Devices, "device"),
         Of::Names => (TopOf::Names, "name"),
@@ -87,27 +85,48 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
         Of::Owners => (TopOf::Owners, "owner"),
         Of::Purposes => (TopOf::Purposes, "purpose"),
     };
-    let by = match args.by {
-        Rank::Total => By::Total,
-        Rank::Up => By::Up,
-        Rank::Down => By::Down,
-    };
-    answer(asked, out, |asked, page| {
-        let flows = asked.flows(&filter)?;
+    let by = args.by.by();
+    if let Some(alert) = &args.alert.alert {
+        let picked = asked.picked(&wanted)?;
+        let flows = asked.rows(&picked, &names)?;
         let facts_of = |name: &DomainName| NameFacts::of(&names, name);
-        let lines = top(of, by, &flows, &asked.reader.devices()?, &facts_of);
+        let lines = top(of, by, &flows, &asked.reader.devices()?, &facts_of).into_iter();
+        let kept = lines.filter(|line| picked.keeps(line.volume, line.conversations));
+        let lines: Vec<_> = kept
+            .map(|TopLine { said, volume, conversations, .. }| Line { said, volume, conversations })
+            .collect();
+        return alert.ring(&asked, &picked, &lines, &args.screen.look(0), out);
+    }
+    args.screen.answer(asked, out, |asked, page| {
+        let picked = asked.picked(&wanted)?;
+        let flows = asked.rows(&picked, &names)?;
+        let facts_of = |name: &DomainName| NameFacts::of(&names, name);
+        let mut lines = top(of, by, &flows, &asked.reader.devices()?, &facts_of);
+        let total = lines.iter().map(|line| line.amount(by)).sum();
+        let is_all_local = lines.is_empty() && !flows.is_empty();
+        lines.retain(|line| picked.keeps(line.volume, line.conversations));
         let limit = limit(args.limit);
         let look = args.screen.look(0);
         let shown = lines.get(..limit).unwrap_or(&lines);
         if args.json {
-            print_json(page, asked, title, shown)?;
+            print_json(page, asked, title, &picked, shown)?;
         } else if args.csv {
             print_csv(page, title, shown)?;
         } else if !lines.is_empty() {
             let coarse = flows.iter().filter(|f| f.key.kind == RowKind::Coarse).map(|f| f.volume.bytes());
-            print_text(page, &look, &Ranking { title, by, lines: &lines, limit, coarse: coarse.sum() })?;
+            let remark = picked.remark();
+            let ranking = Ranking {
+                title,
+                by,
+                lines: &lines,
+                limit,
+                total,
+                coarse: coarse.sum(),
+                remark: remark.as_deref(),
+            };
+            print_text(page, &look, &ranking)?;
         }
-        lines.is_empty().then(|| asked.why_nothing(&filter, !flows.is_empty(), &look)).transpose()
+        lines.is_empty().then(|| asked.why_not(&picked, is_all_local, &look)).transpose()
     })
 }
 
@@ -116,17 +135,23 @@ struct Ranking<'a> {
     by: By,
     lines: &'a [TopLine],
     limit: usize,
+    /// What all lines have together, those included that the question leaves out.
+    total: u64,
     /// Bytes of rows without a peer among them.
     coarse: u64,
+    /// What was asked.
+    remark: Option<&'a str>,
 }
 
 fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> anyhow::Result<()> {
-    let Ranking { title, by, lines, limit, coarse } = *ranking;
+    let Ranking { title, by, lines, limit, total, coarse, remark } = *ranking;
     let right = Align::Right;
     let share = match by {
         By::Total => "of all",
         By::Up => "of all up",
         By::Down => "of all down",
+        By::Packets => "of all packets",
+        By::Conversations => "of all conv.",
     };
     let mut table = Table::new(&[
         (title, Align::Name(20)),
@@ -136,7 +161,6 @@ fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> an
         ("conv.", right),
         ("devices", right),
     ]);
-    let total: u64 = lines.iter().map(|line| line.amount(by)).sum();
     for line in lines.iter().take(limit) {
         let TopLine { id: _, said, volume, conversations, device_count } = line;
         table.push(vec![
@@ -155,6 +179,9 @@ fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> an
         let coarse = bytes(coarse, look.is_exact);
         table.note(&format!("{coarse} of this: {COARSE_WORDS}"));
     }
+    if let Some(remark) = remark {
+        table.note(remark);
+    }
     out.write_all(table.render(0, look.width, look.paint).as_bytes())?;
     Ok(())
 }
@@ -163,6 +190,7 @@ fn print_text(out: &mut dyn Write, look: &Look<'_>, ranking: &Ranking<'_>) -> an
 struct JsonTop<'a> {
     version: u32,
     range: JsonRange,
+    filter: Option<String>,
     of: &'a str,
     lines: Vec<JsonLine<'a>>,
 }
@@ -177,7 +205,13 @@ struct JsonLine<'a> {
     devices: usize,
 }
 
-fn print_json(out: &mut dyn Write, asked: &Asked, of: &str, lines: &[TopLine]) -> anyhow::Result<()> {
+fn print_json(
+    out: &mut dyn Write,
+    asked: &Asked,
+    of: &str,
+    picked: &Picked,
+    lines: &[TopLine],
+) -> anyhow::Result<()> {
     let line = |line| {
         let TopLine { id, said, volume, conversations, device_count }: &TopLine = line;
         JsonLine {
@@ -189,7 +223,8 @@ fn print_json(out: &mut dyn Write, asked: &Asked, of: &str, lines: &[TopLine]) -
         }
     };
     let lines = lines.iter().map(line).collect();
-    let top = JsonTop { version: VERSION, range: asked.range.into(), of, lines };
+    let filter = (!picked.filter.is_empty()).then(|| picked.filter.to_string());
+    let top = JsonTop { version: VERSION, range: asked.range.into(), filter, of, lines };
     writeln!(out, "{}", serde_json::to_string_pretty(&top)?)?;
     Ok(())
 }

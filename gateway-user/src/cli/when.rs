@@ -66,6 +66,35 @@ impl RangeArgs {
     }
 }
 
+/// A range in one text: a day as for `--day`, `FROM..TO` with times as for `--since`, or `last 7d`.
+///
+/// # Errors
+/// One line that says how it is written, or that the range is empty.
+pub fn range_of(text: &str) -> anyhow::Result<TimeRange> {
+    let now = now();
+    let range = if let Some((since, until)) = text.split_once("..") {
+        TimeRange { since: moment(since, &now)?, until: moment(until, &now)? }
+    } else if let Some(span) = text.strip_prefix("last ") {
+        TimeRange { since: wall(&back(&now, span)?)?, until: wall(&now)? }
+    } else {
+        day_range(text, &now)
+            .context("a range is a day, FROM..TO with two times between which it lies, or \"last 7d\"")?
+    };
+    anyhow::ensure!(range.since < range.until, "the range {text} is empty: its end is not after its start");
+    Ok(range)
+}
+
+/// Where the local days of a range begin, and last its end. The first and the last may be cut.
+///
+/// # Errors
+/// For years outside 1677 to 2262.
+pub fn day_bounds(range: TimeRange) -> anyhow::Result<Vec<WallTime>> {
+    let mut bounds: Vec<_> = days_back(range)?.iter().map(|(_, day)| day.since.max(range.since)).collect();
+    bounds.reverse();
+    bounds.push(range.until);
+    Ok(bounds)
+}
+
 /// Now, in the system's time zone.
 #[must_use]
 pub fn now() -> ZonedDateTime {

@@ -118,7 +118,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
 fn print(dossier: &Dossier, args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let page =
         if args.json { json(dossier)? } else { text(dossier, limit(args.limit), &args.screen.look(0)) };
-    out.write_all(page.as_bytes())?;
+    args.screen.show(page.as_bytes(), out)?;
     if dossier.is_empty() {
         out.flush()?;
         say(&format!("neither the tables nor the database know anything of {}", dossier.subject));

@@ -7,6 +7,7 @@
 //! What is not known is nothing: `country = SG` is not met by an address whose country is unknown, `country != SG` is,
 //! and `country = unknown` asks for it.
 
+mod narrow;
 mod parse;
 mod term;
 mod token;

@@ -15,15 +15,18 @@ pub const MIN_HOURS: usize = 3;
 /// And at most so many: a device that is quiet for longer is used now and then, and has no night.
 pub const MAX_HOURS: usize = 12;
 
-/// What each device exchanged in each hour of the days before.
-pub(super) struct Hours {
+/// What each device exchanged in each hour of some days.
+#[derive(Debug)]
+pub struct Hours {
     slots: Vec<Slot>,
     observed: Vec<bool>,
     bytes: BTreeMap<Mac, BTreeMap<usize, u64>>,
 }
 
 impl Hours {
-    pub(super) fn of(sums: Option<&Sums>, counted: &[Counted]) -> Self {
+    /// From rows by local hour, and the intervals that touch these days, by their start.
+    #[must_use]
+    pub fn of(sums: Option<&Sums>, counted: &[Counted]) -> Self {
         let slots: Vec<Slot> = sums.map(|sums| sums.slots().collect()).unwrap_or_default();
         let mut bytes = BTreeMap::<Mac, BTreeMap<usize, u64>>::new();
         let wanted = sums.iter().flat_map(|sums| &sums.sums).filter(|s| is_routed(s.kind) && !s.is_coarse);
@@ -34,8 +37,11 @@ impl Hours {
         Self { observed: observed(&slots, counted), slots, bytes }
     }
 
-    /// The quiet hours (the first, and the first that is not), and from how many days; or why there are none.
-    pub(super) fn window(&self, device: Mac) -> Result<((u8, u8), usize), &'static str> {
+    /// The quiet hours (the first, and the first that is not), and from how many days.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn window(&self, device: Mac) -> Result<((u8, u8), usize), &'static str> {
         const FEW: &str = "fewer than 7 of the days before were measured with this device there";
         let Some(bytes) = self.bytes.get(&device) else { return Err(FEW) };
         let date_of = |place: &usize| self.slots.get(*place).map(|slot| slot.date());
@@ -85,7 +91,8 @@ fn longest_quiet(medians: &[u64]) -> Result<(u8, u8), &'static str> {
 }
 
 /// Is an hour of the day in the window?
-pub(super) fn is_in(window: (u8, u8), hour: u8) -> bool {
+#[must_use]
+pub fn is_in(window: (u8, u8), hour: u8) -> bool {
     let (first, end) = window;
     if first < end { (first..end).contains(&hour) } else { hour >= first || hour < end }
 }

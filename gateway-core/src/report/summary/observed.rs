@@ -11,7 +11,7 @@ pub const OBSERVED_PERCENT: u64 = 80;
 const STEP_NS: u64 = 2_000_000_000;
 
 /// For each slot: was enough of it measured? The slots ascend.
-pub(super) fn observed(slots: &[Slot], counted: &[Counted]) -> Vec<bool> {
+pub(crate) fn observed(slots: &[Slot], counted: &[Counted]) -> Vec<bool> {
     let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Vec::new() };
     let whole = TimeRange { since: first.range.since, until: last.range.until };
     let measured = stretches(counted, whole);
