@@ -6,6 +6,7 @@
 
 pub mod deliver;
 mod keep;
+mod known;
 mod lists;
 mod sizes;
 mod summary;
@@ -13,6 +14,7 @@ mod update;
 mod value;
 
 pub use deliver::DeliverConfig;
+pub use known::KnownConfig;
 pub use lists::ListConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
 pub use summary::SummaryConfig;
@@ -26,6 +28,7 @@ use anyhow::{Context, bail};
 use deliver::RawDeliver;
 use ipnetwork::IpNetwork;
 use keep::RawKeep;
+use known::KnownList;
 use lists::Lists;
 use serde::Deserialize;
 use std::io::ErrorKind;
@@ -83,6 +86,8 @@ pub struct Config {
     pub leases: Vec<PathBuf>,
     /// Lists that say something of names, those that win first.
     pub lists: Vec<ListConfig>,
+    /// What the user knows of.
+    pub known: KnownConfig,
     /// Copy packets that can teach names and devices.
     pub sampling: bool,
     /// What the kernel program logs.
@@ -134,6 +139,7 @@ struct RawConfig {
     network_tables: Option<Vec<PathBuf>>,
     leases: Option<Vec<PathBuf>>,
     lists: Option<Lists>,
+    known: Option<KnownList>,
     sampling: Option<bool>,
     kernel_log: Option<Level>,
     log: Option<Level>,
@@ -189,6 +195,7 @@ impl Config {
             network_tables,
             leases,
             lists,
+            known,
             sampling,
             kernel_log,
             log,
@@ -209,6 +216,7 @@ impl Config {
             network_tables: network_tables.unwrap_or_default(),
             leases: leases.unwrap_or_else(|| DEFAULT_FILES.map(PathBuf::from).to_vec()),
             lists: lists.map(|Lists(lists)| lists).unwrap_or_default(),
+            known: known.map(|KnownList(known)| known).unwrap_or_default(),
             sampling: sampling.unwrap_or(true),
             kernel_log: kernel_log.unwrap_or(Level::Off),
             log: log.unwrap_or(Level::Info),
@@ -267,6 +275,7 @@ mod tests {
     use super::*;
     use gateway_core::enrich::envelope::TableDate;
     use gateway_core::enrich::lists::ListFormat;
+    use gateway_core::report::known::{KnownEntry, KnownPlace};
 
     fn parse(text: &str) -> anyhow::Result<Config> {
         Config::from_text(text, Path::new("t.toml"))
@@ -330,6 +339,10 @@ mod tests {
             name = "mine"
             date = "2026-11-20"
             format = "json"
+            [[known]]
+            owner = "Example"
+            reason = "mine"
+            date = "2026-11-20"
             [update]
             retries = 7
             [keep]
@@ -356,6 +369,15 @@ mod tests {
                 date: Some(TableDate(20_777)),
                 format: ListFormat::Json,
             }],
+            known: KnownConfig {
+                places: vec![KnownEntry {
+                    place: KnownPlace::Owner("Example".into()),
+                    device: None,
+                    reason: "mine".into(),
+                    date: "2026-11-20".into(),
+                }],
+                findings: Vec::new(),
+            },
             sampling: false,
             kernel_log: Level::Debug,
             log: Level::Warn,
@@ -413,6 +435,7 @@ mod tests {
             "[[lists]]\npath = \"x\"\n[[lists]]\npath = \"y/x\"",
             "line 1: two lists have the name \"x\"",
         );
+        refused("[[known]]\nname = \"a.b\"\nreason = \"x\"", "line 1: missing field `date`");
         refused("sampling = true\nsampling = true", "line 2 (sampling): duplicate key");
         refused("[keep]\nraw_days = 0", "line 2 (raw_days): 0 is not between 1 and 3650");
         refused("[keep]\nmax_megabytes = 1", "line 2 (max_megabytes): 1 is less than 8");

@@ -11,6 +11,7 @@ pub mod civil;
 pub mod coverage;
 pub mod explain;
 pub mod json;
+pub mod known;
 pub mod model;
 pub mod summary;
 pub mod sureness;

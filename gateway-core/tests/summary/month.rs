@@ -277,6 +277,7 @@ pub fn input(day: i64, rows: &[Told]) -> SummaryInput {
         stored,
         owners_date: String::new(),
         known: Vec::new(),
+        known_places: Vec::new(),
         hours,
     }
 }

@@ -154,6 +154,7 @@ impl Month {
             stored,
             owners_date: "2026-11-01".to_owned(),
             known: self.known.clone(),
+            known_places: Vec::new(),
         }
     }
 
