@@ -96,6 +96,7 @@ fn config() -> PipelineConfig {
     PipelineConfig {
         local: vec!["192.168.0.0/16".parse().expect("a prefix")],
         excluded: vec!["198.51.100.0/24".parse().expect("a prefix")],
+        ..PipelineConfig::default()
     }
 }
 

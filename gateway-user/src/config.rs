@@ -8,6 +8,7 @@ pub mod deliver;
 mod keep;
 mod known;
 mod lists;
+mod privacy;
 mod sizes;
 mod summary;
 mod update;
@@ -16,6 +17,7 @@ mod value;
 pub use deliver::DeliverConfig;
 pub use known::KnownConfig;
 pub use lists::ListConfig;
+pub use privacy::PrivacyConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
 pub use summary::SummaryConfig;
 pub use update::{Source, UpdateConfig};
@@ -30,6 +32,7 @@ use ipnetwork::IpNetwork;
 use keep::RawKeep;
 use known::KnownList;
 use lists::Lists;
+use privacy::RawPrivacy;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -88,6 +91,8 @@ pub struct Config {
     pub lists: Vec<ListConfig>,
     /// What the user knows of.
     pub known: KnownConfig,
+    /// How much is kept of whom devices talk with.
+    pub privacy: PrivacyConfig,
     /// Copy packets that can teach names and devices.
     pub sampling: bool,
     /// What the kernel program logs.
@@ -140,6 +145,7 @@ struct RawConfig {
     leases: Option<Vec<PathBuf>>,
     lists: Option<Lists>,
     known: Option<KnownList>,
+    privacy: Option<RawPrivacy>,
     sampling: Option<bool>,
     kernel_log: Option<Level>,
     log: Option<Level>,
@@ -196,6 +202,7 @@ impl Config {
             leases,
             lists,
             known,
+            privacy,
             sampling,
             kernel_log,
             log,
@@ -217,6 +224,7 @@ impl Config {
             leases: leases.unwrap_or_else(|| DEFAULT_FILES.map(PathBuf::from).to_vec()),
             lists: lists.map(|Lists(lists)| lists).unwrap_or_default(),
             known: known.map(|KnownList(known)| known).unwrap_or_default(),
+            privacy: privacy.map(|RawPrivacy(privacy)| privacy).unwrap_or_default(),
             sampling: sampling.unwrap_or(true),
             kernel_log: kernel_log.unwrap_or(Level::Off),
             log: log.unwrap_or(Level::Info),
@@ -275,6 +283,7 @@ mod tests {
     use super::*;
     use gateway_core::enrich::envelope::TableDate;
     use gateway_core::enrich::lists::ListFormat;
+    use gateway_core::privacy::Level as PrivacyLevel;
     use gateway_core::report::known::{KnownEntry, KnownPlace};
 
     fn parse(text: &str) -> anyhow::Result<Config> {
@@ -343,6 +352,8 @@ mod tests {
             owner = "Example"
             reason = "mine"
             date = "2026-11-20"
+            [privacy]
+            default = "owners"
             [update]
             retries = 7
             [keep]
@@ -378,6 +389,7 @@ mod tests {
                 }],
                 findings: Vec::new(),
             },
+            privacy: PrivacyConfig { default: PrivacyLevel::Owners, ..PrivacyConfig::default() },
             sampling: false,
             kernel_log: Level::Debug,
             log: Level::Warn,

@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod leases;
 pub mod links;
 pub mod nightly;
+pub mod privacy;
 pub mod rdap;
 pub mod replay;
 pub mod store;

@@ -165,6 +165,9 @@ fn quiet_sentence(report: &Report, look: &Look<'_>) -> String {
     "Only traffic that stayed in the house was seen.".to_owned()
 }
 
+/// In place of a destination that is not kept.
+pub const NOT_KEPT: &str = "names are not kept (privacy level)";
+
 /// Who a destination is, in words.
 fn destination_words(destination: &Destination) -> String {
     match &destination.who {
@@ -174,6 +177,8 @@ fn destination_words(destination: &Destination) -> String {
             let whose = organisation.map_or_else(|| format!("AS{asn}"), |o| format!("AS{asn} {o}"));
             format!("unnamed addresses of {}", clean(&whose))
         }
+        // Rows of the world have an address unless the device has a privacy level.
+        Who::Address(addr) if addr.is_unspecified() => NOT_KEPT.to_owned(),
         Who::Address(addr) => addr.to_string(),
     }
 }
@@ -258,7 +263,10 @@ fn destination_cells(destination: &Destination, device_up: u64, look: &Look<'_>)
         [*owner, *purpose] = owner_cells(facts);
     }
     let is_said = |(evidence, marks, _): &&(Evidence, Marks, u64)| {
-        *evidence != Evidence::None || marks.has(Marks::UNDECIDED) || marks.has(Marks::UNCOVERED)
+        *evidence != Evidence::None
+            || marks.has(Marks::UNDECIDED)
+            || marks.has(Marks::UNCOVERED)
+            || marks.has(Marks::WITHHELD)
     };
     let words: Vec<_> =
         evidence.iter().filter(is_said).map(|(e, marks, _)| evidence_cell(*e, *marks)).collect();

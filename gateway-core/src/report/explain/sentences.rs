@@ -205,6 +205,9 @@ fn named_by_dns(part: &Part, name: &DomainName, input: &Input, look: &Look<'_>) 
 /// Why there is no name: only what the evidence allows.
 fn unnamed(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
     let (key, marks) = (&part.key, part.key.marks);
+    if marks.has(Marks::WITHHELD) {
+        return vec!["No name is kept: the device has a privacy level in the configuration.".to_owned()];
+    }
     if key.kind == RowKind::LaterFragments {
         return vec![
             "These are later fragments of packets: they carry no ports, so that nobody can tell of which \
