@@ -4,6 +4,7 @@
 //! line. Flags win over the file, the file over the defaults. `deploy/example.toml` shows every key with its
 //! default, and a test holds it to that.
 
+pub mod alert;
 pub mod deliver;
 mod keep;
 mod known;
@@ -14,6 +15,7 @@ mod summary;
 mod update;
 mod value;
 
+pub use alert::AlertConfig;
 pub use deliver::DeliverConfig;
 pub use known::KnownConfig;
 pub use lists::ListConfig;
@@ -23,9 +25,11 @@ pub use summary::SummaryConfig;
 pub use update::{Source, UpdateConfig};
 pub use value::Level;
 
+use crate::deliver::Way;
 use crate::leases::DEFAULT_FILES;
 use crate::links::Selection;
 use crate::store::Ladder;
+use alert::Alerts;
 use anyhow::{Context, bail};
 use deliver::RawDeliver;
 use ipnetwork::IpNetwork;
@@ -91,6 +95,8 @@ pub struct Config {
     pub lists: Vec<ListConfig>,
     /// What the user knows of.
     pub known: KnownConfig,
+    /// What is told at once.
+    pub alerts: Vec<AlertConfig>,
     /// How much is kept of whom devices talk with.
     pub privacy: PrivacyConfig,
     /// Copy packets that can teach names and devices.
@@ -145,6 +151,7 @@ struct RawConfig {
     leases: Option<Vec<PathBuf>>,
     lists: Option<Lists>,
     known: Option<KnownList>,
+    alert: Option<Alerts>,
     privacy: Option<RawPrivacy>,
     sampling: Option<bool>,
     kernel_log: Option<Level>,
@@ -186,7 +193,15 @@ impl Config {
 
     fn from_text(text: &str, path: &Path) -> anyhow::Result<Self> {
         let raw: RawConfig = toml::from_str(text).map_err(|error| complaint(&error, text, path))?;
-        Ok(Self::checked(raw))
+        let config = Self::checked(raw);
+        let missing = |way: &&Way| !way.is_wanted(&config.deliver);
+        if let Some(way) = config.alerts.iter().flat_map(|alert| &alert.ways).find(missing) {
+            let (path, way) = (path.display(), way.word());
+            bail!(
+                "understand the configuration {path}: an alert goes out by {way}, and there is no [deliver.{way}]"
+            );
+        }
+        Ok(config)
     }
 
     fn checked(raw: RawConfig) -> Self {
@@ -202,6 +217,7 @@ impl Config {
             leases,
             lists,
             known,
+            alert,
             privacy,
             sampling,
             kernel_log,
@@ -224,6 +240,7 @@ impl Config {
             leases: leases.unwrap_or_else(|| DEFAULT_FILES.map(PathBuf::from).to_vec()),
             lists: lists.map(|Lists(lists)| lists).unwrap_or_default(),
             known: known.map(|KnownList(known)| known).unwrap_or_default(),
+            alerts: alert.map(|Alerts(alerts)| alerts).unwrap_or_default(),
             privacy: privacy.map(|RawPrivacy(privacy)| privacy).unwrap_or_default(),
             sampling: sampling.unwrap_or(true),
             kernel_log: kernel_log.unwrap_or(Level::Off),
@@ -352,6 +369,9 @@ mod tests {
             owner = "Example"
             reason = "mine"
             date = "2026-11-20"
+            [[alert]]
+            kind = "coverage"
+            floor_percent = 90
             [privacy]
             default = "owners"
             [update]
@@ -389,6 +409,11 @@ mod tests {
                 }],
                 findings: Vec::new(),
             },
+            alerts: vec![AlertConfig {
+                watch: alert::Watch::Coverage { floor_percent: 90 },
+                device: None,
+                ways: Vec::new(),
+            }],
             privacy: PrivacyConfig { default: PrivacyLevel::Owners, ..PrivacyConfig::default() },
             sampling: false,
             kernel_log: Level::Debug,
@@ -448,6 +473,12 @@ mod tests {
             "line 1: two lists have the name \"x\"",
         );
         refused("[[known]]\nname = \"a.b\"\nreason = \"x\"", "line 1: missing field `date`");
+        let homeless =
+            format!("{:#}", parse("[[alert]]\nkind = \"new_destination\"\nways = [\"ntfy\"]").unwrap_err());
+        assert!(
+            homeless.ends_with("an alert goes out by ntfy, and there is no [deliver.ntfy]"),
+            "{homeless}"
+        );
         refused("sampling = true\nsampling = true", "line 2 (sampling): duplicate key");
         refused("[keep]\nraw_days = 0", "line 2 (raw_days): 0 is not between 1 and 3650");
         refused("[keep]\nmax_megabytes = 1", "line 2 (max_megabytes): 1 is less than 8");

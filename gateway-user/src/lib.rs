@@ -2,6 +2,7 @@
 //! `gateway-core`.
 #![deny(unsafe_code)]
 
+pub mod alert;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The very program that runs, even if an upgrade has put another in its place.
-pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// What has the summary of a day made from a database by `program`, a telltale, with the configuration in `file` or the
 /// default one.
