@@ -166,7 +166,7 @@ fn quiet_sentence(report: &Report, look: &Look<'_>) -> String {
 }
 
 /// In place of a destination that is not kept.
-pub const NOT_KEPT: &str = "names are not kept (privacy level)";
+pub const NOT_KEPT: &str = "names not kept (privacy level)";
 
 /// Who a destination is, in words.
 fn destination_words(destination: &Destination) -> String {

@@ -125,6 +125,7 @@ fn text_cells(flow: &FlowSum, devices: &BTreeMap<Mac, String>, look: &Look<'_>) 
     };
     let protocol = protocol_word(key.protocol);
     let service = match (key.kind, key.port) {
+        _ if key.marks.has(Marks::WITHHELD) && key.protocol == 0 => "-".to_owned(),
         (RowKind::LaterFragments, _) => format!("{protocol} fragments"),
         (_, 0) => protocol,
         // The port is the device's own where the peer opened.

@@ -132,7 +132,7 @@ pub fn device_lines(device: &DeviceSummary, summary: &Summary) -> Vec<String> {
     }
     if let Some(place) = device.places().find(|place| place.site == Site::Withheld) {
         let share = percent(place.volume.bytes(), device.routed.bytes());
-        lines.push(format!("Of {share} of its bytes {NOT_KEPT}."));
+        lines.push(format!("The names of {share} of its bytes are not kept (privacy level)."));
     }
     if device.unnamed.bytes() > 0 {
         let share = percent(device.unnamed.bytes(), device.routed.bytes());
