@@ -18,7 +18,7 @@ const SECOND: u64 = 1_000_000_000;
 fn config() -> PipelineConfig {
     let local = vec!["192.168.0.0/16".parse().expect("a prefix")];
     let excluded = vec!["8.8.8.0/24".parse().expect("a prefix")];
-    PipelineConfig { local, excluded }
+    PipelineConfig { local, excluded, ..PipelineConfig::default() }
 }
 
 /// Nothing is lost, no row is there twice, and no name is without a reason.

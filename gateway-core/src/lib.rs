@@ -15,6 +15,7 @@ pub mod enrich;
 pub mod fact;
 pub mod ledger;
 pub mod pipeline;
+pub mod privacy;
 pub mod query;
 pub mod recognise;
 pub mod report;

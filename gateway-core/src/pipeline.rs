@@ -20,8 +20,9 @@ use crate::drained::{Drained, DrainedFlow};
 use crate::enrich::Networks;
 use crate::fact::Asker;
 use crate::ledger::Ledger;
+use crate::privacy::Privacy;
 use crate::row::{Answer, Batch, FlowRow, Memory, Network, OpenConversation, RowKind};
-use crate::units::BootTime;
+use crate::units::{BootTime, Mac};
 use core::net::IpAddr;
 use gateway_common::{FlowKey, SampleHeader};
 use ipnetwork::IpNetwork;
@@ -38,6 +39,8 @@ pub struct PipelineConfig {
     pub local: Vec<IpNetwork>,
     /// Prefixes whose traffic is kept out of the rows; its volume is in the ledger.
     pub excluded: Vec<IpNetwork>,
+    /// What is kept of whom devices talk with.
+    pub privacy: Privacy,
 }
 
 /// Books and what is left of the last interval.
@@ -86,6 +89,17 @@ impl Pipeline {
         self.config.local = local;
     }
 
+    /// From now on devices have these levels: labels change while it runs.
+    pub fn set_privacy(&mut self, privacy: Privacy) {
+        self.config.privacy = privacy;
+    }
+
+    /// What is kept of whom devices talk with.
+    #[must_use]
+    pub fn privacy(&self) -> &Privacy {
+        &self.config.privacy
+    }
+
     /// Learns what one sample proves. A sample that arrives before the drain of its interval names that
     /// interval's row; one that arrives after names it late.
     pub fn handle_sample(&mut self, header: &SampleHeader, snapshot: &[u8]) {
@@ -101,6 +115,7 @@ impl Pipeline {
         let Some(last) = &self.awaiting else { return Vec::new() };
         self.conversations
             .alive(last.interval.ended_boot)
+            .filter(|(flow, _)| self.config.privacy.keeps_all_of(Mac(flow.device_mac())))
             .map(|(flow, conversation)| OpenConversation {
                 flow: *flow,
                 opened: conversation.opened,
@@ -144,7 +159,7 @@ impl Pipeline {
         self.quic.give_up(interval.ended_boot);
         self.count_own_losses(&mut ledger);
         let rows: Vec<FlowRow> = rows.into_values().collect();
-        Batch {
+        let mut batch = Batch {
             epoch,
             interval,
             networks: networks_of(&rows, networks),
@@ -154,7 +169,9 @@ impl Pipeline {
             aliases: self.aliases.take_new(),
             answers: self.answers_to_keep(),
             late_names,
-        }
+        };
+        self.config.privacy.apply(&mut batch);
+        batch
     }
 
     /// All of them before any conversation is named: two devices behind one MAC address are not to share names.

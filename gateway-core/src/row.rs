@@ -118,15 +118,18 @@ impl Marks {
     pub const UNCOVERED: Self = Self(1 << 4);
     /// Several names vouched that time does not tell apart, so none was taken.
     pub const UNDECIDED: Self = Self(1 << 5);
+    /// The device has a privacy level ([`crate::privacy`]): the name is shortened or left away, so is the address.
+    pub const WITHHELD: Self = Self(1 << 6);
 
     /// Every mark, with the word it is printed as.
-    pub const ALL: [(Self, &'static str); 6] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::OUTER_NAME, "outer_name"),
         (Self::HAS_RIVALS, "has_rivals"),
         (Self::STRETCHED, "stretched"),
         (Self::COVERED, "covered"),
         (Self::UNCOVERED, "uncovered"),
         (Self::UNDECIDED, "undecided"),
+        (Self::WITHHELD, "withheld"),
     ];
 
     /// Both together.
@@ -155,7 +158,7 @@ impl Marks {
     /// From its number, as stored; `None` if it has a mark that this program does not know.
     #[must_use]
     pub const fn from_number(number: u8) -> Option<Self> {
-        if number < 1 << 6 { Some(Self(number)) } else { None }
+        if number < 1 << 7 { Some(Self(number)) } else { None }
     }
 }
 
@@ -307,7 +310,7 @@ pub struct LedgerLine {
 
 impl LedgerLine {
     /// The counters that stand for volume which is seen and not in any row: the named losses.
-    pub const IS_LOSS: [&'static str; 12] = [
+    pub const IS_LOSS: [&'static str; 13] = [
         "bridged",
         "group",
         "arp",
@@ -318,6 +321,7 @@ impl LedgerLine {
         "malformed",
         "nobody",
         "excluded",
+        "left_out",
         "expired",
         "forgotten",
     ];

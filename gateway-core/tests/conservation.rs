@@ -4,10 +4,12 @@ use gateway_common::{FlowFlags, FlowKey, KernelStat, SampleHeader, SampleKind, S
 use gateway_core::drained::{Drained, DrainedFlow};
 use gateway_core::enrich::NoNetworks;
 use gateway_core::pipeline::{Pipeline, PipelineConfig};
+use gateway_core::privacy::{Level, Privacy};
 use gateway_core::row::{Batch, EpochId, Interval, LedgerLine};
 use gateway_core::units::{BootTime, Mac, Volume, WallTime};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -96,6 +98,7 @@ fn config() -> PipelineConfig {
     PipelineConfig {
         local: vec!["192.168.0.0/16".parse().expect("a prefix")],
         excluded: vec!["198.51.100.0/24".parse().expect("a prefix")],
+        ..PipelineConfig::default()
     }
 }
 
@@ -138,10 +141,19 @@ proptest! {
             let batch = pipeline.handle_drain(drained, &NoNetworks);
             prop_assert_eq!(batch.check_conservation(), Ok(()));
             let (rows, counted) = by_device(&batch, &flows);
-            prop_assert_eq!(rows, counted);
+            prop_assert_eq!(&rows, &counted);
             prop_assert!(batch.rows.is_sorted_by(|a, b| a.key < b.key), "ordered, no key twice");
             prop_assert!(batch.ledger.is_sorted_by(|a, b| a.counter < b.counter));
             prop_assert!(batch.ledger.iter().all(|l| l.counter == "seen" || l.packets != 0 || l.bytes > Some(0)));
+            for level in Level::ALL {
+                let mut private = batch.clone();
+                Privacy::new(level, BTreeMap::new(), Arc::default()).apply(&mut private);
+                prop_assert_eq!(private.check_conservation(), Ok(()));
+                prop_assert!(private.rows.is_sorted_by(|a, b| a.key < b.key), "ordered, no key twice");
+                if level != Level::LeaveOut {
+                    prop_assert_eq!(&by_device(&private, &flows).0, &counted, "device by device");
+                }
+            }
         }
     }
 

@@ -4,29 +4,39 @@
 //! line. Flags win over the file, the file over the defaults. `deploy/example.toml` shows every key with its
 //! default, and a test holds it to that.
 
+pub mod alert;
 pub mod deliver;
 mod keep;
+mod known;
 mod lists;
+mod privacy;
 mod sizes;
 mod summary;
 mod update;
 mod value;
 
+pub use alert::AlertConfig;
 pub use deliver::DeliverConfig;
+pub use known::KnownConfig;
 pub use lists::ListConfig;
+pub use privacy::PrivacyConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
 pub use summary::SummaryConfig;
 pub use update::{Source, UpdateConfig};
 pub use value::Level;
 
+use crate::deliver::Way;
 use crate::leases::DEFAULT_FILES;
 use crate::links::Selection;
 use crate::store::Ladder;
+use alert::Alerts;
 use anyhow::{Context, bail};
 use deliver::RawDeliver;
 use ipnetwork::IpNetwork;
 use keep::RawKeep;
+use known::KnownList;
 use lists::Lists;
+use privacy::RawPrivacy;
 use serde::Deserialize;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -83,6 +93,12 @@ pub struct Config {
     pub leases: Vec<PathBuf>,
     /// Lists that say something of names, those that win first.
     pub lists: Vec<ListConfig>,
+    /// What the user knows of.
+    pub known: KnownConfig,
+    /// What is told at once.
+    pub alerts: Vec<AlertConfig>,
+    /// How much is kept of whom devices talk with.
+    pub privacy: PrivacyConfig,
     /// Copy packets that can teach names and devices.
     pub sampling: bool,
     /// What the kernel program logs.
@@ -134,6 +150,9 @@ struct RawConfig {
     network_tables: Option<Vec<PathBuf>>,
     leases: Option<Vec<PathBuf>>,
     lists: Option<Lists>,
+    known: Option<KnownList>,
+    alert: Option<Alerts>,
+    privacy: Option<RawPrivacy>,
     sampling: Option<bool>,
     kernel_log: Option<Level>,
     log: Option<Level>,
@@ -174,7 +193,15 @@ impl Config {
 
     fn from_text(text: &str, path: &Path) -> anyhow::Result<Self> {
         let raw: RawConfig = toml::from_str(text).map_err(|error| complaint(&error, text, path))?;
-        Ok(Self::checked(raw))
+        let config = Self::checked(raw);
+        let missing = |way: &&Way| !way.is_wanted(&config.deliver);
+        if let Some(way) = config.alerts.iter().flat_map(|alert| &alert.ways).find(missing) {
+            let (path, way) = (path.display(), way.word());
+            bail!(
+                "understand the configuration {path}: an alert goes out by {way}, and there is no [deliver.{way}]"
+            );
+        }
+        Ok(config)
     }
 
     fn checked(raw: RawConfig) -> Self {
@@ -189,6 +216,9 @@ impl Config {
             network_tables,
             leases,
             lists,
+            known,
+            alert,
+            privacy,
             sampling,
             kernel_log,
             log,
@@ -209,6 +239,9 @@ impl Config {
             network_tables: network_tables.unwrap_or_default(),
             leases: leases.unwrap_or_else(|| DEFAULT_FILES.map(PathBuf::from).to_vec()),
             lists: lists.map(|Lists(lists)| lists).unwrap_or_default(),
+            known: known.map(|KnownList(known)| known).unwrap_or_default(),
+            alerts: alert.map(|Alerts(alerts)| alerts).unwrap_or_default(),
+            privacy: privacy.map(|RawPrivacy(privacy)| privacy).unwrap_or_default(),
             sampling: sampling.unwrap_or(true),
             kernel_log: kernel_log.unwrap_or(Level::Off),
             log: log.unwrap_or(Level::Info),
@@ -267,6 +300,8 @@ mod tests {
     use super::*;
     use gateway_core::enrich::envelope::TableDate;
     use gateway_core::enrich::lists::ListFormat;
+    use gateway_core::privacy::Level as PrivacyLevel;
+    use gateway_core::report::known::{KnownEntry, KnownPlace};
 
     fn parse(text: &str) -> anyhow::Result<Config> {
         Config::from_text(text, Path::new("t.toml"))
@@ -330,6 +365,15 @@ mod tests {
             name = "mine"
             date = "2026-11-20"
             format = "json"
+            [[known]]
+            owner = "Example"
+            reason = "mine"
+            date = "2026-11-20"
+            [[alert]]
+            kind = "coverage"
+            floor_percent = 90
+            [privacy]
+            default = "owners"
             [update]
             retries = 7
             [keep]
@@ -356,6 +400,21 @@ mod tests {
                 date: Some(TableDate(20_777)),
                 format: ListFormat::Json,
             }],
+            known: KnownConfig {
+                places: vec![KnownEntry {
+                    place: KnownPlace::Owner("Example".into()),
+                    device: None,
+                    reason: "mine".into(),
+                    date: "2026-11-20".into(),
+                }],
+                findings: Vec::new(),
+            },
+            alerts: vec![AlertConfig {
+                watch: alert::Watch::Coverage { floor_percent: 90 },
+                device: None,
+                ways: Vec::new(),
+            }],
+            privacy: PrivacyConfig { default: PrivacyLevel::Owners, ..PrivacyConfig::default() },
             sampling: false,
             kernel_log: Level::Debug,
             log: Level::Warn,
@@ -412,6 +471,13 @@ mod tests {
         refused(
             "[[lists]]\npath = \"x\"\n[[lists]]\npath = \"y/x\"",
             "line 1: two lists have the name \"x\"",
+        );
+        refused("[[known]]\nname = \"a.b\"\nreason = \"x\"", "line 1: missing field `date`");
+        let homeless =
+            format!("{:#}", parse("[[alert]]\nkind = \"new_destination\"\nways = [\"ntfy\"]").unwrap_err());
+        assert!(
+            homeless.ends_with("an alert goes out by ntfy, and there is no [deliver.ntfy]"),
+            "{homeless}"
         );
         refused("sampling = true\nsampling = true", "line 2 (sampling): duplicate key");
         refused("[keep]\nraw_days = 0", "line 2 (raw_days): 0 is not between 1 and 3650");

@@ -2,6 +2,7 @@
 //! `gateway-core`.
 #![deny(unsafe_code)]
 
+pub mod alert;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod kernel;
 pub mod leases;
 pub mod links;
 pub mod nightly;
+pub mod privacy;
 pub mod rdap;
 pub mod replay;
 pub mod store;

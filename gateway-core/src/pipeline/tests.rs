@@ -271,6 +271,7 @@ fn each_flow_finds_its_kind_of_row() {
     let config = PipelineConfig {
         local: vec!["192.168.0.0/16".parse().expect("a prefix")],
         excluded: vec!["198.51.100.0/24".parse().expect("a prefix")],
+        ..PipelineConfig::default()
     };
     let mut pipeline = Pipeline::new(config);
     let called = key(PHONE, [203, 0, 113, 9], 22, 51_000, protocol::TCP);

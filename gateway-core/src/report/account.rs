@@ -48,6 +48,7 @@ fn loss_words(counter: &str) -> &str {
         "malformed" => "malformed",
         "nobody" => "no room even for the device",
         "excluded" => "excluded by the configuration",
+        "left_out" => "devices left out (privacy level)",
         "expired" => "kept once, too old now",
         "forgotten" => "forgotten because you asked",
         other => other,

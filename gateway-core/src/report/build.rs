@@ -194,7 +194,7 @@ impl DestinationSum {
         if let Some(country) = country {
             *self.countries.entry((*country, network_marks.country_is_doubtful())).or_default() += bytes;
         }
-        if flow.key.name.is_none() {
+        if flow.key.name.is_none() && !flow.key.peer.is_unspecified() {
             *self.peers.entry(flow.key.peer).or_default() += bytes;
         }
     }

@@ -1,6 +1,7 @@
 //! Rows to destinations, as the summary names them: by registrable name, or by network where there is no name.
 
 use super::summary::model::Site;
+use super::text::NOT_KEPT;
 use super::who::{NameFacts, Owned};
 use crate::query::FlowSum;
 use crate::row::{Marks, Network, RowKind};
@@ -24,9 +25,10 @@ impl<'a> Facts<'a> {
         self.known.entry(name.clone()).or_insert_with(|| (self.of)(name))
     }
 
-    /// The destination of a row with this name and this network.
-    pub fn site_of(&mut self, name: Option<&DomainName>, asn: Option<u32>) -> Site {
+    /// The destination of a row with this name, this network and these marks.
+    pub fn site_of(&mut self, name: Option<&DomainName>, asn: Option<u32>, marks: Marks) -> Site {
         match (name, asn) {
+            (None, _) if marks.has(Marks::WITHHELD) => Site::Withheld,
             (Some(name), _) => Site::Name(self.get(name).registrable.clone().unwrap_or_else(|| name.clone())),
             (None, Some(asn)) => Site::Network(asn),
             (None, None) => Site::Unknown,
@@ -45,6 +47,7 @@ pub fn site_words(site: &Site) -> String {
         Site::Name(name) => name.to_string(),
         Site::Network(asn) => format!("AS{asn} (no name)"),
         Site::Unknown => "(neither name nor network)".to_owned(),
+        Site::Withheld => format!("({NOT_KEPT})"),
     }
 }
 
@@ -102,7 +105,7 @@ fn by<K: Ord>(
     let is_routed = |flow: &&FlowSum| matches!(flow.key.kind, RowKind::Flow | RowKind::LaterFragments);
     for flow in flows.iter().filter(is_routed) {
         let name = flow.key.name.as_ref();
-        let site = facts.site_of(name, flow.network.asn);
+        let site = facts.site_of(name, flow.network.asn, flow.key.marks);
         let owner = facts.owned(name).map(|owned| (owned.owner.clone(), owned.purpose.label()));
         let sum = sums.entry((key_of(flow), site)).or_default();
         sum.add(flow, owner);

@@ -328,7 +328,7 @@ fn destination(destination: &Destination) -> JsonDestination<'_> {
     let (name, asn, address) = match who {
         Who::Name(name) => (Some(name.as_str()), None, None),
         Who::Network(asn) => (None, Some(*asn), None),
-        Who::Address(addr) => (None, None, Some(addr.to_string())),
+        Who::Address(addr) => (None, None, (!addr.is_unspecified()).then(|| addr.to_string())),
     };
     JsonDestination {
         name,

@@ -14,6 +14,7 @@ pub mod coverage;
 pub mod csv;
 pub mod explain;
 pub mod json;
+pub mod known;
 pub mod model;
 pub mod new;
 pub mod summary;

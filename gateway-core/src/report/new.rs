@@ -54,9 +54,9 @@ pub fn new(
     let mut there = BTreeMap::<Mac, BTreeSet<usize>>::new();
     let is_routed = |kind| matches!(kind, RowKind::Flow | RowKind::LaterFragments);
     for sum in before.iter().flat_map(|sums| &sums.sums).filter(|sum| is_routed(sum.kind)) {
-        met.insert((sum.device, facts.site_of(sum.name.as_ref(), sum.network.asn)));
+        met.insert((sum.device, facts.site_of(sum.name.as_ref(), sum.network.asn, sum.marks)));
         // Addresses without a name are of a network that was met, whatever its names were then.
-        met.insert((sum.device, facts.site_of(None, sum.network.asn)));
+        met.insert((sum.device, facts.site_of(None, sum.network.asn, sum.marks)));
         if observed.get(sum.bucket).copied().unwrap_or(false) {
             there.entry(sum.device).or_default().insert(sum.bucket);
         }
@@ -67,7 +67,7 @@ pub fn new(
         let days = there.get(&device).map_or(0, BTreeSet::len);
         if days < MIN_DAYS.min(wanted_days) {
             news.unjudged.insert(device, days);
-        } else if met.contains(&(device, site.clone())) || site == Site::Unknown {
+        } else if met.contains(&(device, site.clone())) || matches!(site, Site::Unknown | Site::Withheld) {
         } else if contacted.is_unsure {
             news.unsure = news.unsure.saturating_add(1);
         } else {

@@ -13,7 +13,7 @@ use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The marks that a cell of evidence shows, with what each means.
-pub const LEGEND: [(Marks, &str, &str); 5] = [
+pub const LEGEND: [(Marks, &str, &str); 6] = [
     (
         Marks::OUTER_NAME,
         "(outer)",
@@ -27,12 +27,18 @@ pub const LEGEND: [(Marks, &str, &str); 5] = [
     (Marks::STRETCHED, "(old)", "the DNS answer was older than its TTL, though not too old to be used"),
     (Marks::UNDECIDED, "several?", "the DNS had given several names, and nothing tells which is meant"),
     (Marks::UNCOVERED, "*", "no DNS answer that the gateway saw had given the device this address before"),
+    (
+        Marks::WITHHELD,
+        "private",
+        "names and addresses are shortened or not kept: the device has a privacy level",
+    ),
 ];
 
 /// An evidence with its marks, in a cell: `TLS (outer)`, `DNS?`, `-*`.
 #[must_use]
 pub fn evidence_cell(evidence: Evidence, marks: Marks) -> String {
     let word = match evidence {
+        Evidence::None if marks.has(Marks::WITHHELD) => return "private".to_owned(),
         Evidence::None if marks.has(Marks::UNDECIDED) => "several?",
         Evidence::None => "-",
         Evidence::Dns => "DNS",
@@ -46,6 +52,7 @@ pub fn evidence_cell(evidence: Evidence, marks: Marks) -> String {
         (Marks::OUTER_NAME, " (outer)"),
         (Marks::STRETCHED, " (old)"),
         (Marks::UNCOVERED, "*"),
+        (Marks::WITHHELD, " (private)"),
     ] {
         if marks.has(mark) {
             cell.push_str(sign);
@@ -182,7 +189,8 @@ pub(super) fn hidden(flows: &[FlowSum]) -> BTreeMap<Mac, Vec<Hidden>> {
         let (volume, conversations, addrs) = sums.entry((key.device, key.application, who)).or_default();
         volume.add(flow.volume);
         *conversations = conversations.saturating_add(flow.conversations);
-        addrs.insert(key.peer);
+        // A row that is kept by the day has none.
+        addrs.extend(Some(key.peer).filter(|addr| !addr.is_unspecified()));
     }
     let mut devices = BTreeMap::<Mac, Vec<Hidden>>::new();
     for ((device, application, (name, _)), (volume, conversations, addrs)) in sums {
@@ -206,7 +214,12 @@ pub fn peers_words(name: Option<&DomainName>, addrs: &[IpAddr]) -> String {
         [addr] => addr.to_string(),
         [addr, others @ ..] => format!("{addr} +{}", others.len()),
     };
-    name.map_or_else(|| addrs.clone(), |name| format!("{name} ({addrs})"))
+    match name {
+        Some(name) if addrs.is_empty() => name.to_string(),
+        Some(name) => format!("{name} ({addrs})"),
+        None if addrs.is_empty() => "address not kept".to_owned(),
+        None => addrs,
+    }
 }
 
 pub(super) fn sure_part(out: &mut String, report: &Report, look: &Look<'_>) {

@@ -11,6 +11,7 @@ use crate::query::TimeRange;
 use crate::row::{Evidence, Marks, Network};
 use crate::units::{Volume, WallTime};
 use core::fmt::Write;
+use core::net::IpAddr;
 
 /// What rows without a peer are called. The kernel's last resort knows the device and no more, so that it cannot tell
 /// the house from the world, nor what is excluded.
@@ -165,6 +166,15 @@ fn quiet_sentence(report: &Report, look: &Look<'_>) -> String {
     "Only traffic that stayed in the house was seen.".to_owned()
 }
 
+/// In place of a destination that is not kept.
+pub const NOT_KEPT: &str = "names not kept (privacy level)";
+
+/// An address; that of a row which is kept by the day, or at a privacy level, is not known any more.
+#[must_use]
+pub fn addr_words(addr: IpAddr) -> String {
+    if addr.is_unspecified() { "address not kept".to_owned() } else { addr.to_string() }
+}
+
 /// Who a destination is, in words.
 fn destination_words(destination: &Destination) -> String {
     match &destination.who {
@@ -174,7 +184,13 @@ fn destination_words(destination: &Destination) -> String {
             let whose = organisation.map_or_else(|| format!("AS{asn}"), |o| format!("AS{asn} {o}"));
             format!("unnamed addresses of {}", clean(&whose))
         }
-        Who::Address(addr) => addr.to_string(),
+        Who::Address(addr)
+            if addr.is_unspecified()
+                && destination.evidence.iter().all(|(_, marks, _)| marks.has(Marks::WITHHELD)) =>
+        {
+            NOT_KEPT.to_owned()
+        }
+        Who::Address(addr) => addr_words(*addr),
     }
 }
 
@@ -258,7 +274,10 @@ fn destination_cells(destination: &Destination, device_up: u64, look: &Look<'_>)
         [*owner, *purpose] = owner_cells(facts);
     }
     let is_said = |(evidence, marks, _): &&(Evidence, Marks, u64)| {
-        *evidence != Evidence::None || marks.has(Marks::UNDECIDED) || marks.has(Marks::UNCOVERED)
+        *evidence != Evidence::None
+            || marks.has(Marks::UNDECIDED)
+            || marks.has(Marks::UNCOVERED)
+            || marks.has(Marks::WITHHELD)
     };
     let words: Vec<_> =
         evidence.iter().filter(is_said).map(|(e, marks, _)| evidence_cell(*e, *marks)).collect();

@@ -1,8 +1,9 @@
 //! Rankings: who exchanged most, by device, name, network, country, owner or purpose.
 
 use crate::query::{DeviceInfo, FlowSum};
+use crate::report::text::NOT_KEPT;
 use crate::report::who::{NameFacts, Owned};
-use crate::row::RowKind;
+use crate::row::{Marks, RowKind};
 use crate::units::{DomainName, Mac, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,18 +95,20 @@ pub fn top(
     facts_of: &dyn Fn(&DomainName) -> NameFacts,
 ) -> Vec<TopLine> {
     let mut owned = BTreeMap::<&DomainName, Option<Owned>>::new();
-    let mut sums = BTreeMap::<Option<String>, Sum>::new();
+    // What has no id is told apart by its words: not kept is not the same as not known.
+    let mut sums = BTreeMap::<(Option<String>, Option<String>), Sum>::new();
     for flow in flows.iter().filter(|f| f.key.kind != RowKind::Local) {
         let (id, said) = match of {
             // Each name is looked up once, however many rows it has.
             TopOf::Owners | TopOf::Purposes => {
                 let name = flow.key.name.as_ref();
                 let owned = name.and_then(|n| owned.entry(n).or_insert_with(|| facts_of(n).owned).as_ref());
-                known_or(of, owned.map(|owned| owned_place(of, owned)))
+                known_or(of, owned.map(|owned| owned_place(of, owned)), flow.key.marks)
             }
             _ => place_of(of, flow, devices),
         };
-        let sum = sums.entry(id).or_default();
+        let words = id.is_none().then(|| said.clone());
+        let sum = sums.entry((id, words)).or_default();
         // A network's name may have changed on the way; the greatest text is as good as any, and always the same.
         sum.said = said.max(core::mem::take(&mut sum.said));
         sum.volume.add(flow.volume);
@@ -114,7 +117,7 @@ pub fn top(
     }
     let mut lines: Vec<_> = sums
         .into_iter()
-        .map(|(id, Sum { said, volume, conversations, devices })| TopLine {
+        .map(|((id, _), Sum { said, volume, conversations, devices })| TopLine {
             id,
             said,
             volume,
@@ -144,7 +147,7 @@ fn place_of(of: TopOf, flow: &FlowSum, devices: &[DeviceInfo]) -> (Option<String
         TopOf::Countries => flow.network.country.map(|country| (country.to_string(), country.to_string())),
         TopOf::Owners | TopOf::Purposes => None,
     };
-    known_or(of, known)
+    known_or(of, known, flow.key.marks)
 }
 
 fn owned_place(of: TopOf, owned: &Owned) -> (String, String) {
@@ -155,8 +158,12 @@ fn owned_place(of: TopOf, owned: &Owned) -> (String, String) {
     (owned.owner.clone(), format!("{}{country}", owned.owner))
 }
 
-fn known_or(of: TopOf, known: Option<(String, String)>) -> (Option<String>, String) {
-    known.map_or_else(|| (None, unknown(of).to_owned()), |(id, said)| (Some(id), said))
+fn known_or(of: TopOf, known: Option<(String, String)>, marks: Marks) -> (Option<String>, String) {
+    match known {
+        Some((id, said)) => (Some(id), said),
+        None if marks.has(Marks::WITHHELD) => (None, format!("({NOT_KEPT})")),
+        None => (None, unknown(of).to_owned()),
+    }
 }
 
 /// Gathers the rows that have none.

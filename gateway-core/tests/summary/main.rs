@@ -4,20 +4,21 @@
 mod month;
 mod rules;
 
-use gateway_core::query::TimeRange;
+use gateway_core::query::{NameMatch, TimeRange};
+use gateway_core::report::known::{KnownEntry, KnownPlace};
 use gateway_core::report::summary::build::build;
 use gateway_core::report::summary::csv::csv;
 use gateway_core::report::summary::html::html;
 use gateway_core::report::summary::input::{Known, SummaryInput};
 use gateway_core::report::summary::json::json;
 use gateway_core::report::summary::markdown::markdown;
-use gateway_core::report::summary::model::{Night, Severity, Summary};
+use gateway_core::report::summary::model::{FindingKind, Night, Severity, Summary};
 use gateway_core::report::summary::text::text;
 use gateway_core::report::summary::words::sentence;
 use gateway_core::report::table::Paint;
 use gateway_core::report::text::Look;
-use gateway_core::units::Volume;
-use gateway_core::units::WallTime;
+use gateway_core::report::who::NameFacts;
+use gateway_core::units::{DomainName, Volume, WallTime};
 use month::{GUEST, HOUR, LAPTOP, Month, PHONE, PLAN, SENSOR, facts_of, midnight, offset_of};
 
 fn look() -> Look<'static> {
@@ -120,6 +121,47 @@ fn coverage_has_its_causes() {
     assert_eq!((summary.measured.permille, summary.measured.clock_steps), (Some(979), 1));
     let page = text(&summary, &look());
     assert!(page.contains("the clock was set 1 time") && page.contains("30 min"), "{page}");
+}
+
+#[test]
+fn a_known_destination_is_listed_as_known_and_keeps_its_bytes() {
+    let before = build(&target(), &facts_of);
+    let fresh = |found: &&gateway_core::report::summary::model::Finding| {
+        found.kind == FindingKind::NewDestination && found.known.is_none()
+    };
+    let new = before.findings.iter().find(fresh).expect("one was planted").clone();
+    let (mac, name) = new.device.clone().expect("it is of a device");
+    let entry = |place: KnownPlace, device: Option<&str>| KnownEntry {
+        place,
+        device: device.map(|device| device.parse().expect("it picks one")),
+        reason: "my own server".to_owned(),
+        date: "2026-11-01".to_owned(),
+    };
+    let under = || KnownPlace::Name(NameMatch::Under(DomainName::parse(&new.subject).expect("it is a name")));
+    let known_with = |entry: KnownEntry| {
+        let mut input = target();
+        input.known_places = vec![entry];
+        let after = build(&input, &facts_of);
+        assert_eq!((&after.devices, after.routed), (&before.devices, before.routed), "bytes stay");
+        assert_eq!(after.findings.len(), before.findings.len(), "nothing is hidden");
+        let found = after.findings.into_iter().find(|found| found.id == new.id).expect("it is listed");
+        found.known.map(|known| (known.id, known.reason, known.date))
+    };
+    let said = Some((new.id.clone(), "my own server".to_owned(), "2026-11-01".to_owned()));
+    assert_eq!(known_with(entry(under(), None)), said);
+    assert_eq!(known_with(entry(under(), Some(&mac.to_string()))), said);
+    assert_eq!(known_with(entry(under(), Some(&name))), said);
+    assert_eq!(known_with(entry(under(), Some("another"))), None);
+    let other = KnownPlace::Name(NameMatch::Under(DomainName::parse("other.example").expect("it is a name")));
+    assert_eq!(known_with(entry(other, None)), None);
+    assert_eq!(known_with(entry(KnownPlace::Owner("nobody".to_owned()), None)), None);
+    let of_all = before.devices.iter().flat_map(gateway_core::report::summary::model::DeviceSummary::places);
+    let theirs = of_all.filter(|place| place.owner.is_some()).find_map(|place| place.names.first());
+    let owned = facts_of(theirs.expect("a destination has an owner")).owned.expect("it has one");
+    let mut input = target();
+    input.known_places = vec![entry(KnownPlace::Owner(owned.owner.to_uppercase()), None)];
+    let after = build(&input, &|name| NameFacts { owned: Some(owned.clone()), ..facts_of(name) });
+    assert!(after.findings.iter().any(|found| found.id == new.id && found.known.is_some()));
 }
 
 #[test]

@@ -191,6 +191,7 @@ impl Month {
             stored,
             owners_date: String::new(),
             known: self.known.clone(),
+            known_places: Vec::new(),
             hours,
         }
     }

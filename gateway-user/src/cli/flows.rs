@@ -14,8 +14,8 @@ use gateway_core::report::civil::Civil;
 use gateway_core::report::json::{JsonRange, VERSION, kind_word};
 use gateway_core::report::sureness::{evidence_cell, legend, shown_marks};
 use gateway_core::report::table::{Align, Table};
-use gateway_core::report::text::{COARSE_WORDS, Look};
-use gateway_core::row::{OpenedBy, RowKind};
+use gateway_core::report::text::{COARSE_WORDS, Look, NOT_KEPT};
+use gateway_core::row::{Marks, OpenedBy, RowKind};
 use gateway_core::units::{DomainName, Mac, Volume};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -143,10 +143,13 @@ fn text_cells(flow: &FlowSum, devices: &BTreeMap<Mac, String>, look: &Look<'_>) 
     let FlowSum { key, network, volume, conversations, .. } = flow;
     let peer = match key.kind {
         RowKind::Coarse => "unknown: tables were full".to_owned(),
+        // At a privacy level, or a row that is kept by the day.
+        _ if key.peer.is_unspecified() => "not kept".to_owned(),
         RowKind::Flow | RowKind::LaterFragments | RowKind::Local => key.peer.to_string(),
     };
     let protocol = protocol_word(key.protocol);
     let service = match (key.kind, key.port) {
+        _ if key.marks.has(Marks::WITHHELD) && key.protocol == 0 => "-".to_owned(),
         (RowKind::LaterFragments, _) => format!("{protocol} fragments"),
         (_, 0) => protocol,
         // The port is the device's own where the peer opened.
@@ -161,6 +164,9 @@ fn text_cells(flow: &FlowSum, devices: &BTreeMap<Mac, String>, look: &Look<'_>) 
     let network_words = network.asn.map_or_else(String::new, |asn| format!("AS{asn} "));
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     let contacted = match (&key.name, key.kind) {
+        (None, RowKind::Flow | RowKind::LaterFragments) if key.marks.has(Marks::WITHHELD) => {
+            NOT_KEPT.to_owned()
+        }
         (None, RowKind::Local) => "(in the house)".to_owned(),
         (Some(name), RowKind::Local) => format!("{name} (in the house)"),
         (name, _) => dash(name.as_ref().map_or_else(String::new, ToString::to_string)),
@@ -223,7 +229,7 @@ impl Shape {
             device: key.device.to_string(),
             device_name: device_name(devices, key.device),
             kind: kind_word(key.kind),
-            peer: (key.kind != RowKind::Coarse).then(|| key.peer.to_string()),
+            peer: (key.kind != RowKind::Coarse && !key.peer.is_unspecified()).then(|| key.peer.to_string()),
             port: (key.port != 0).then_some(key.port),
             protocol: key.protocol,
             opened_by: match key.opened_by {

@@ -3,6 +3,7 @@
 //! Exit codes, for every command: 0 found (or done), 1 nothing found, 2 failed; 3 where an `--alert` was passed.
 
 pub mod alert;
+mod alerts;
 pub mod ask;
 mod compare;
 mod complete;
@@ -63,6 +64,7 @@ enum Command {
     Db(db::Args),
     Update(update::Args),
     Deliver(deliver::Args),
+    Alerts(alerts::Args),
     Doctor(doctor::DoctorArgs),
     Detach(run::DetachArgs),
     Completions(completions::Args),
@@ -106,6 +108,7 @@ fn run(command: Command) -> anyhow::Result<Outcome> {
         Command::Detach(args) => run::detach(&args)?,
         Command::Doctor(args) => doctor::run(&args)?,
         Command::Deliver(args) => deliver::run(&args, &mut out)?,
+        Command::Alerts(args) => alerts::run(&args, &mut out)?,
         Command::Update(args) => update::run(&args, &mut out)?,
         Command::Replay(args) => replay::run(&args, &mut out)?,
         Command::Report(args) => report::run(&args, &mut out)?,

@@ -5,6 +5,7 @@ use super::ask::{Asked, Wanted, limit, name_tables, say};
 use super::screen::ScreenArgs;
 use super::{report, when};
 use crate::config::{Config, ConfigFlags};
+use crate::privacy::Levels;
 use crate::replay::capture::{self, CaptureError, LinkType};
 use crate::replay::conversations::Conversations;
 use crate::replay::keep::{Keeper, Kept};
@@ -138,6 +139,7 @@ fn list(args: &Args, config: &Config, path: &Path, out: &mut dyn Write) -> anyho
     let pipeline = Pipeline::new(PipelineConfig {
         local: config.local_networks.clone(),
         excluded: config.excluded_networks.clone(),
+        ..PipelineConfig::default()
     });
     let out = file.as_mut().map_or(out, |file| file as &mut dyn Write);
     let mut lister = Lister::new(pipeline, Conversations::default(), config.excluded_networks.clone(), out)
@@ -185,7 +187,12 @@ fn count(args: &Args, config: &Config, database: &Path) -> anyhow::Result<(Fed, 
     let mut capture = capture::open(&args.capture)?;
     let (boot_id, table_id) = (boot_id_of(&capture), table_id_of(&rules));
     let mut table = Table::new(rules, boot_id.clone(), table_id);
-    let pipeline = Pipeline::new(PipelineConfig { local, excluded: config.excluded_networks.clone() });
+    let levels = Config { database: database.to_owned(), ..config.clone() };
+    let pipeline = Pipeline::new(PipelineConfig {
+        local,
+        excluded: config.excluded_networks.clone(),
+        privacy: Levels::new(&levels)?.now()?,
+    });
     let networks = super::ask::network_tables(config, &config.database)?;
     let writer = Writer::open(database)?;
     if writer.table_ids(&boot_id)?.iter().any(|there| *there != table_id) {

@@ -2,14 +2,17 @@
 
 use super::{Outcome, doctor};
 use crate::{
+    alert::Alerts,
     config::{Config, ConfigFlags, DEFAULT_FILE},
     daemon::{self, Daemon, RunOptions},
+    deliver::worker::Workers,
     nightly::Nights,
     tables::update,
     telemetry,
 };
 use anyhow::Context;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Count what the phones on this network send, until told to stop
 #[derive(Debug, clap::Args)]
@@ -86,8 +89,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     runtime()?.block_on(async {
         // Only once it counts: another daemon that runs is the one that writes and delivers.
         let daemon = Daemon::start(config.clone(), options).await?;
-        let _nights = Nights::start(&config, args.flags.config.as_deref())
+        let workers = Arc::new(Workers::start(&config).context("start the threads that deliver")?);
+        let file = args.flags.config.as_deref();
+        let _nights = Nights::start(&config, file, Arc::clone(&workers))
             .context("start the thread that writes summaries")?;
+        let _alerts = Alerts::start(&config, file, workers).context("start the thread that checks alerts")?;
         daemon.run().await
     })?;
     Ok(Outcome::Found)

@@ -5,7 +5,7 @@ use super::ask::{Asked, DatabaseArg, DeviceArg, answer, name_tables};
 use super::screen::ScreenArgs;
 use super::when::{self, RangeArgs};
 use crate::config::{Config, ConfigFlags};
-use crate::summary::summary_of;
+use crate::summary::{Aids, summary_of};
 use anyhow::Context;
 use gateway_core::report::summary::model::Summary;
 use gateway_core::report::summary::{csv, html, json, markdown, text};
@@ -72,7 +72,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let look = args.screen.look(usize::MAX);
     let mut page = Vec::new();
     let outcome = answer(asked, &mut page, |asked, page| {
-        let summary = summary_of(asked, &path, &names, &filter)?;
+        let summary =
+            summary_of(asked, Aids { database: &path, names: &names, known: &config.known }, &filter)?;
         let summary = summary.filter(|summary| filter.is_empty() || !summary.devices.is_empty());
         if let Some(summary) = &summary {
             write(page, summary, args.format, &look)?;

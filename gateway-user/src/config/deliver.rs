@@ -1,4 +1,15 @@
-//! `[deliver]`: the ways on which messages go out. A password or token never stands here, only where it is.
+//! `[deliver]`: the ways on which messages go out. A password or token never stands here, only where it is. Each way has
+//! a file; here is what they share.
+
+mod email;
+mod mqtt;
+mod ntfy;
+mod webhook;
+
+pub use email::{EmailConfig, MailTls};
+pub use mqtt::MqttConfig;
+pub use ntfy::NtfyConfig;
+pub use webhook::{UrlPlace, WebhookConfig};
 
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -11,8 +22,6 @@ const MAX_TIMEOUT_SECS: u64 = 600;
 const DEFAULT_GIVE_UP_HOURS: u64 = 72;
 /// A month.
 const MAX_GIVE_UP_HOURS: u64 = 744;
-/// More than this is a mailing list.
-const MAX_RECIPIENTS: usize = 20;
 
 /// The checked section.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,81 +68,6 @@ pub enum SecretPlace {
     Env(String),
 }
 
-/// How a connection for e-mail is made safe.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MailTls {
-    /// TLS from the first byte (RFC 8314 §3.3). Port 465.
-    Implicit,
-    /// Plain at first; TLS is insisted on before anything is said (RFC 3207). Port 587.
-    Starttls,
-    /// None: for a mail server on this machine. Port 25.
-    None,
-}
-
-/// E-mail by SMTP.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EmailConfig {
-    /// The server's name.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// How the connection is made safe.
-    pub tls: MailTls,
-    /// The sender's address.
-    pub from: String,
-    /// The receivers' addresses.
-    pub to: Vec<String>,
-    /// Who logs in, and where the password is.
-    pub login: Option<(String, SecretPlace)>,
-}
-
-/// A topic of an ntfy server.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NtfyConfig {
-    /// The server's URL.
-    pub server: String,
-    /// The topic. Who knows it can read it, where the server asks for no token.
-    pub topic: String,
-    /// Where the access token is.
-    pub token: Option<SecretPlace>,
-}
-
-/// A URL that JSON is posted to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct WebhookConfig {
-    /// The URL, or where it is: many services have their secret in it.
-    pub url: UrlPlace,
-    /// Where the key of the signature is.
-    pub key: Option<SecretPlace>,
-}
-
-/// A URL, or where it is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum UrlPlace {
-    /// The URL.
-    Plain(String),
-    /// It is a secret.
-    Secret(SecretPlace),
-}
-
-/// An MQTT broker.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct MqttConfig {
-    /// The broker's name.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// Is the connection by TLS?
-    pub is_tls: bool,
-    /// What topics begin with.
-    pub prefix: String,
-    /// What Home Assistant's discovery topics begin with; `None` = no discovery.
-    pub discovery: Option<String>,
-    /// Who logs in, and where the password is.
-    pub login: Option<(String, SecretPlace)>,
-}
-
 /// The section, checked.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written")]
@@ -143,59 +77,14 @@ pub(super) struct RawDeliver(pub(super) DeliverConfig);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
-    email: Option<WrittenEmail>,
-    ntfy: Option<WrittenNtfy>,
-    webhook: Option<WrittenWebhook>,
-    mqtt: Option<WrittenMqtt>,
+    email: Option<email::Written>,
+    ntfy: Option<ntfy::Written>,
+    webhook: Option<webhook::Written>,
+    mqtt: Option<mqtt::Written>,
     ca: Option<PathBuf>,
     proxy: Option<String>,
     timeout_secs: Option<i64>,
     give_up_hours: Option<i64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenEmail {
-    host: String,
-    port: Option<u16>,
-    tls: Option<MailTls>,
-    from: String,
-    to: Vec<String>,
-    username: Option<String>,
-    password_file: Option<PathBuf>,
-    password_env: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenNtfy {
-    server: Option<String>,
-    topic: String,
-    token_file: Option<PathBuf>,
-    token_env: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenWebhook {
-    url: Option<String>,
-    url_file: Option<PathBuf>,
-    url_env: Option<String>,
-    key_file: Option<PathBuf>,
-    key_env: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenMqtt {
-    host: String,
-    port: Option<u16>,
-    tls: Option<bool>,
-    prefix: Option<String>,
-    discovery: Option<String>,
-    username: Option<String>,
-    password_file: Option<PathBuf>,
-    password_env: Option<String>,
 }
 
 impl TryFrom<Written> for RawDeliver {
@@ -203,10 +92,10 @@ impl TryFrom<Written> for RawDeliver {
     fn try_from(written: Written) -> Result<Self, String> {
         let Written { email, ntfy, webhook, mqtt, ca, proxy, timeout_secs, give_up_hours } = written;
         Ok(Self(DeliverConfig {
-            email: email.map(checked_email).transpose()?,
-            ntfy: ntfy.map(checked_ntfy).transpose()?,
-            webhook: webhook.map(checked_webhook).transpose()?,
-            mqtt: mqtt.map(checked_mqtt).transpose()?,
+            email: email.map(email::checked).transpose()?,
+            ntfy: ntfy.map(ntfy::checked).transpose()?,
+            webhook: webhook.map(webhook::checked).transpose()?,
+            mqtt: mqtt.map(mqtt::checked).transpose()?,
             ca: ca.filter(|ca| !ca.as_os_str().is_empty()),
             proxy: proxy.filter(|proxy| !proxy.is_empty()),
             timeout_secs: within("timeout_secs", timeout_secs, DEFAULT_TIMEOUT_SECS, MAX_TIMEOUT_SECS)?,
@@ -221,111 +110,12 @@ fn within(key: &str, given: Option<i64>, default: u64, max: u64) -> Result<u64, 
     value.ok_or_else(|| format!("{key}: {given} is not between 1 and {max}"))
 }
 
-fn checked_email(written: WrittenEmail) -> Result<EmailConfig, String> {
-    let WrittenEmail { host, port, tls, from, to, username, password_file, password_env } = written;
-    let tls = tls.unwrap_or(MailTls::Starttls);
-    let login = login("email", username, secret("email", "password", password_file, password_env)?)?;
-    if tls == MailTls::None && login.is_some() {
-        return Err(
-            "email: tls = \"none\" would show the password to everybody on the way; use \"starttls\" or \
-                    \"implicit\""
-                .to_owned(),
-        );
-    }
-    if to.is_empty() || to.len() > MAX_RECIPIENTS {
-        return Err(format!("email: to names 1 to {MAX_RECIPIENTS} addresses"));
-    }
-    if let Some(bad) = to.iter().chain([&from]).find(|address| !is_address(address)) {
-        return Err(format!("email: {bad:?} is not an address such as \"me@example.org\""));
-    }
-    let default = match tls {
-        MailTls::Implicit => 465,
-        MailTls::Starttls => 587,
-        MailTls::None => 25,
-    };
-    Ok(EmailConfig { host: host_of("email", host)?, port: port.unwrap_or(default), tls, from, to, login })
-}
-
-/// As far as nothing in it can be anything but an address (RFC 5321 §4.1.2, without quoted names).
-fn is_address(text: &str) -> bool {
-    let is_plain = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && !b"<>()[]\\,;:\"@".contains(&b))
-    };
-    text.len() <= 254 && text.split_once('@').is_some_and(|(user, host)| is_plain(user) && is_plain(host))
-}
-
-fn checked_ntfy(written: WrittenNtfy) -> Result<NtfyConfig, String> {
-    let WrittenNtfy { server, topic, token_file, token_env } = written;
-    let server = server.unwrap_or_else(|| "https://ntfy.sh".to_owned());
-    if !is_url(&server) {
-        return Err(
-            "ntfy: server is a URL such as \"https://ntfy.example.org\", without a user in it".to_owned()
-        );
-    }
-    let is_plain = topic.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if topic.is_empty() || topic.len() > 64 || !is_plain {
-        return Err("ntfy: topic has 1 to 64 letters, digits, - and _".to_owned());
-    }
-    let token = secret("ntfy", "token", token_file, token_env)?;
-    if token.is_some() && !server.starts_with("https://") {
-        return Err(
-            "ntfy: a token over http:// would be shown to everybody on the way; use https://".to_owned()
-        );
-    }
-    Ok(NtfyConfig { server: server.trim_end_matches('/').to_owned(), topic, token })
-}
-
 /// Is this a URL that can be posted to, with no password before its host?
 pub(crate) fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
     host.is_some_and(|host| !host.is_empty() && !host.contains('@'))
         && text.bytes().all(|b| b.is_ascii_graphic())
-}
-
-fn checked_webhook(written: WrittenWebhook) -> Result<WebhookConfig, String> {
-    let WrittenWebhook { url, url_file, url_env, key_file, key_env } = written;
-    let url = match (url, secret("webhook", "url", url_file, url_env)?) {
-        (Some(url), None) if is_url(&url) => UrlPlace::Plain(url),
-        (Some(_), None) => {
-            return Err(
-                "webhook: url is one such as \"https://example.org/in\", without a user in it".to_owned()
-            );
-        }
-        (None, Some(place)) => UrlPlace::Secret(place),
-        _ => return Err("webhook: give one of url, url_file and url_env".to_owned()),
-    };
-    Ok(WebhookConfig { url, key: secret("webhook", "key", key_file, key_env)? })
-}
-
-fn checked_mqtt(written: WrittenMqtt) -> Result<MqttConfig, String> {
-    let WrittenMqtt { host, port, tls, prefix, discovery, username, password_file, password_env } = written;
-    let is_tls = tls.unwrap_or(true);
-    let login = login("mqtt", username, secret("mqtt", "password", password_file, password_env)?)?;
-    let topic = |key: &str, given: Option<String>, default: &str| {
-        let topic = given.unwrap_or_else(|| default.to_owned());
-        // Wildcards, empty levels and the broker's own topics are none to publish to (MQTT 3.1.1 §4.7).
-        let is_plain =
-            topic.len() <= 64 && topic.bytes().all(|b| b.is_ascii_graphic() && !b"+#$".contains(&b));
-        let has_gap = topic.starts_with('/') || topic.ends_with('/') || topic.contains("//");
-        if is_plain && !has_gap {
-            Ok(topic)
-        } else {
-            Err(format!("mqtt: {key} is a topic such as {default:?}"))
-        }
-    };
-    let prefix = topic("prefix", prefix, "telltale")?;
-    if prefix.is_empty() {
-        return Err("mqtt: prefix is a topic such as \"telltale\"".to_owned());
-    }
-    Ok(MqttConfig {
-        host: host_of("mqtt", host)?,
-        port: port.unwrap_or(if is_tls { 8883 } else { 1883 }),
-        is_tls,
-        prefix,
-        discovery: Some(topic("discovery", discovery, "homeassistant")?).filter(|topic| !topic.is_empty()),
-        login,
-    })
 }
 
 fn host_of(way: &str, host: String) -> Result<String, String> {

@@ -14,6 +14,7 @@ use gateway_core::{
     drained::Drained,
     enrich::Networks,
     pipeline::Pipeline,
+    privacy::Level,
     row::{Batch, EpochId, Interval, LedgerLine},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -171,6 +172,8 @@ impl Drainer {
         let drained = Drained { epoch, interval, flows, stats };
         let mut batch = self.pipeline.handle_drain(drained, self.networks.as_ref());
         self.leases.tell(&mut batch);
+        let privacy = self.pipeline.privacy();
+        batch.devices.retain(|fact| privacy.level_of(fact.device) != Level::LeaveOut);
         if let Err(imbalance) = batch.check_conservation() {
             // Never silent: it goes into the log and, by name, into the ledger of the interval.
             tracing::error!("interval {}: {imbalance}", quiet.epoch);

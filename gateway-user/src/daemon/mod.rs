@@ -18,6 +18,7 @@ use crate::{
     },
     leases::Leases,
     links::{self, Discovery},
+    privacy::Levels,
     tables::{self, embedded, update::slot::directory_of},
     telemetry::KernelWords,
 };
@@ -62,6 +63,7 @@ pub struct Daemon {
     kernel: Kernel,
     attachments: Attachments,
     drainer: Drainer,
+    levels: Levels,
     ports: watch::Receiver<Discovery>,
     log: Option<KernelLogReader>,
     stop: Stop,
@@ -99,7 +101,9 @@ impl Daemon {
             true => Some(KernelLogReader::new(kernel.logger(KernelWords)?)?),
             false => None,
         };
-        let pipeline = pipeline_of(&config);
+        let mut levels = Levels::new(&config)?;
+        let mut pipeline = pipeline_of(&config);
+        pipeline.set_privacy(levels.now()?);
         let watch = options.watch.take().unwrap_or_else(|| Box::new(|_| {}));
         let mut drainer = Drainer::new(pipeline, networks, journal, watch)?;
         drainer.leases = Leases::new(&config.leases);
@@ -107,8 +111,19 @@ impl Daemon {
         let attachments = Attachments::new(options.is_tcx_off);
         // Before it says that it counts: whoever asks it to stop from then on is heard.
         let stop = Stop::listen()?;
-        let mut daemon =
-            Self { config, options, kernel, attachments, drainer, ports, log, stop, said: None, _hold: hold };
+        let mut daemon = Self {
+            config,
+            options,
+            kernel,
+            attachments,
+            drainer,
+            levels,
+            ports,
+            log,
+            stop,
+            said: None,
+            _hold: hold,
+        };
         daemon.hook_ports()?;
         daemon.say_ready();
         daemon.take_waiting_samples();
@@ -194,9 +209,21 @@ impl Daemon {
     async fn drain(&mut self) -> anyhow::Result<()> {
         let quiet = self.drainer.turn(&mut self.kernel.tables).await?;
         self.take_waiting_samples();
+        self.follow_labels();
         self.drainer.finish(&mut self.kernel.tables, quiet).await?;
         return_free_memory();
         Ok(())
+    }
+
+    /// A label that was given or taken changes levels from this drain on. While it cannot be read, they stay.
+    fn follow_labels(&mut self) {
+        if !self.levels.follow_labels() {
+            return;
+        }
+        match self.levels.now() {
+            Ok(privacy) => self.drainer.pipeline.set_privacy(privacy),
+            Err(error) => tracing::debug!("look the labels of [privacy] up: {error:#}"),
+        }
     }
 
     /// Says a failure once, and again only when it is another one: a full disk must not fill the log too.
@@ -265,7 +292,8 @@ pub async fn detach(config: &Config) -> anyhow::Result<bool> {
     let networks = networks_of(config)?;
     let journal = Journal::open(&config.database, config.keep)?;
     journal.set_tables_date(networks.as_of()).await?;
-    let pipeline = pipeline_of(config);
+    let mut pipeline = pipeline_of(config);
+    pipeline.set_privacy(Levels::new(config)?.now()?);
     // Through the loader, which checks every pinned map before it is trusted.
     let load = LoadOptions { geometry, wants_samples: false, log: KernelLog::default() };
     let Loaded { mut kernel, left_over, notes } = Kernel::load(&pins, &load)?;
@@ -302,6 +330,7 @@ fn pipeline_of(config: &Config) -> Pipeline {
     Pipeline::new(PipelineConfig {
         local: config.local_networks.clone(),
         excluded: config.excluded_networks.clone(),
+        ..PipelineConfig::default()
     })
 }
 

@@ -58,9 +58,17 @@ impl Workers {
     /// # Errors
     /// When a queue cannot be written; the other ways have it all the same.
     pub fn push(&self, message: &Message) -> anyhow::Result<()> {
+        self.push_on(message, &[])
+    }
+
+    /// Queues a message on some ways; on every way if none is named.
+    ///
+    /// # Errors
+    /// When a queue cannot be written; the other ways have it all the same.
+    pub fn push_on(&self, message: &Message, ways: &[Way]) -> anyhow::Result<()> {
         let now = now();
         let mut result = Ok(());
-        for (way, wake, _) in &self.ways {
+        for (way, wake, _) in self.ways.iter().filter(|(way, ..)| ways.is_empty() || ways.contains(way)) {
             match self.outbox.push(*way, message, now) {
                 Ok(()) => drop(wake.try_send(())),
                 Err(error) => result = Err(error),

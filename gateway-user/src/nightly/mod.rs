@@ -16,6 +16,7 @@ use due::due;
 use jiff::ZonedDateTime;
 use jiff::civil::Date;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Makes the summary of a local day; `None` where nothing was measured.
 pub type Make = Box<dyn Fn(Date) -> anyhow::Result<Option<Message>> + Send>;
 
-/// The threads that write and deliver. They end when this is dropped.
+/// The thread that writes. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Nights {
     /// Never used: its end is the thread's.
@@ -39,17 +40,16 @@ pub struct Nights {
 }
 
 impl Nights {
-    /// Starts them, as far as the configuration wants them. `file` is where it was read from, if not the default.
+    /// Starts it; what it writes is handed to `workers`. `file` is where it was read from, if not the default.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(config: &Config, file: Option<&Path>) -> std::io::Result<Self> {
+    pub fn start(config: &Config, file: Option<&Path>, workers: Arc<Workers>) -> std::io::Result<Self> {
         let database = std::path::absolute(&config.database)?;
         let make = report::maker(report::THIS_PROGRAM.into(), file.map(Path::to_owned), database.clone());
         let files = Summaries::beside(&database);
         let said = files.failure();
-        let night =
-            Night { summary: config.summary.clone(), files, make, workers: Workers::start(config)?, said };
+        let night = Night { summary: config.summary.clone(), files, make, workers, said };
         let (stop, stopped) = channel();
         let builder = std::thread::Builder::new().name("nightly".to_owned());
         let thread = builder.spawn(move || night.follow(&stopped))?;
@@ -71,7 +71,7 @@ struct Night {
     summary: SummaryConfig,
     files: Summaries,
     make: Make,
-    workers: Workers,
+    workers: Arc<Workers>,
     /// The failure that was said last, even by an earlier run.
     said: Option<String>,
 }
@@ -130,7 +130,6 @@ mod tests {
     use crate::deliver::Priority;
     use crate::deliver::queue::Outbox;
     use jiff::tz::TimeZone;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     fn message(day: Date) -> Message {
@@ -152,7 +151,7 @@ mod tests {
             summary: SummaryConfig { keep, ..SummaryConfig::default() },
             files: Summaries::beside(&database),
             make,
-            workers: Workers::start(&config).unwrap(),
+            workers: Arc::new(Workers::start(&config).unwrap()),
             said: None,
         }
     }

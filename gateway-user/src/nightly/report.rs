@@ -7,7 +7,7 @@ use crate::cli::when;
 use crate::config::Config;
 use crate::deliver::{DeviceFigures, Figures, Message, Priority};
 use crate::store::Reader;
-use crate::summary::summary_of;
+use crate::summary::{Aids, summary_of};
 use anyhow::{Context, bail};
 use gateway_core::query::{Filter, TimeRange};
 use gateway_core::report::summary::html::html;
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The very program that runs, even if an upgrade has put another in its place.
-pub(super) const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// What has the summary of a day made from a database by `program`, a telltale, with the configuration in `file` or the
 /// default one.
@@ -69,7 +69,8 @@ pub fn make(config: &Config, database: &Path, day: Date) -> anyhow::Result<Optio
     let Some(extent) = reader.extent()? else { return Ok(None) };
     let asked = Asked { reader, range, now: when::wall(&when::now())?, extent };
     let names = name_tables(config, database)?;
-    let Some(summary) = summary_of(&asked, database, &names, &Filter::default())? else { return Ok(None) };
+    let aids = Aids { database, names: &names, known: &config.known };
+    let Some(summary) = summary_of(&asked, aids, &Filter::default())? else { return Ok(None) };
     let look = Look {
         width: None,
         paint: Paint::Plain,

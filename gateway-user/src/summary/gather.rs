@@ -1,11 +1,12 @@
 //! A [`SummaryInput`] from a [`Reader`].
 
 use crate::cli::when;
+use crate::config::KnownConfig;
 use crate::store::Reader;
 use anyhow::Context;
 use gateway_core::query::buckets::Buckets;
 use gateway_core::query::{Filter, TimeRange};
-use gateway_core::report::summary::input::{Known, SummaryInput, Sums};
+use gateway_core::report::summary::input::{SummaryInput, Sums};
 use gateway_core::units::{Mac, WallTime};
 use std::collections::BTreeSet;
 
@@ -22,8 +23,8 @@ pub struct Beside {
     pub phones: BTreeSet<Mac>,
     /// The date of the table of owners; empty if there is none.
     pub owners_date: String,
-    /// The findings that the user knows of.
-    pub known: Vec<Known>,
+    /// What the user knows of.
+    pub known: KnownConfig,
 }
 
 /// Gathers what a summary of `range` is made from.
@@ -72,7 +73,8 @@ pub fn gather(
         stored: reader.stored(range)?,
         ledger: reader.ledger(range)?,
         owners_date: beside.owners_date,
-        known: beside.known,
+        known: beside.known.findings,
+        known_places: beside.known.places,
     })
 }
 

@@ -14,6 +14,7 @@ mod token;
 mod words;
 
 pub use term::{Amount, AmountField, Order, Subject, Term};
+pub use words::bytes as bytes_of;
 
 use core::fmt;
 use core::ops::Range;

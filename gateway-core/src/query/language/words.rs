@@ -171,7 +171,8 @@ fn ports(value: &str) -> Option<Term> {
 }
 
 /// An amount of bytes: `500`, `1.5kB` (thousands), `3GiB` (1024s). What is less than a byte is dropped.
-fn bytes(text: &str) -> Option<u64> {
+#[must_use]
+pub fn bytes(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
     let unit = unit.trim().to_ascii_lowercase();

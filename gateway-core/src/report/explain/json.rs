@@ -44,7 +44,8 @@ struct JsonPart<'a> {
 
 #[derive(Serialize)]
 struct JsonPeer<'a> {
-    address: String,
+    /// `None` of a row that is kept by the day, or at a privacy level.
+    address: Option<String>,
     asn: Option<u32>,
     organisation: Option<&'a str>,
     country: Option<String>,
@@ -117,7 +118,7 @@ fn part(part: &Part) -> JsonPart<'_> {
 fn peer((addr, network): &(IpAddr, Network)) -> JsonPeer<'_> {
     let Network { asn, organisation, country, registered: _, marks: _ } = network;
     JsonPeer {
-        address: addr.to_string(),
+        address: (!addr.is_unspecified()).then(|| addr.to_string()),
         asn: *asn,
         organisation: organisation.as_deref(),
         country: country.map(|country| country.to_string()),

@@ -6,7 +6,7 @@ use crate::application::Application;
 use crate::query::{NameMatch, ToldAnswer, protocol_word};
 use crate::report::amount::{duration, several};
 use crate::report::sureness::{application_words, is_by_port_alone};
-use crate::report::text::Look;
+use crate::report::text::{Look, addr_words};
 use crate::row::{Evidence, Marks, Network, OpenedBy, RowKind};
 use crate::units::{DomainName, Volume};
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,9 +47,17 @@ fn exchanged(part: &Part, input: &Input, look: &Look<'_>) -> String {
     let peers = match part.peers.as_slice() {
         _ if key.kind == RowKind::Coarse => "unknown peers".to_owned(),
         [(addr, network), others @ ..] if !others.is_empty() => {
-            format!("{} addresses (most with {addr}{})", others.len() + 1, network_words(network))
+            format!(
+                "{} addresses (most with {}{})",
+                others.len() + 1,
+                addr_words(*addr),
+                network_words(network)
+            )
         }
-        peers => peers.iter().map(|(addr, network)| format!("{addr}{}", network_words(network))).collect(),
+        peers => peers
+            .iter()
+            .map(|(addr, network)| format!("{}{}", addr_words(*addr), network_words(network)))
+            .collect(),
     };
     let service = match (key.kind, key.port) {
         (RowKind::LaterFragments, _) => format!("{} fragments", protocol_word(key.protocol)),
@@ -205,6 +213,9 @@ fn named_by_dns(part: &Part, name: &DomainName, input: &Input, look: &Look<'_>) 
 /// Why there is no name: only what the evidence allows.
 fn unnamed(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
     let (key, marks) = (&part.key, part.key.marks);
+    if marks.has(Marks::WITHHELD) {
+        return vec!["No name is kept: the device has a privacy level in the configuration.".to_owned()];
+    }
     if key.kind == RowKind::LaterFragments {
         return vec![
             "These are later fragments of packets: they carry no ports, so that nobody can tell of which \

@@ -85,7 +85,7 @@ fn hiding_places(part: &Part, input: &Input, look: &Look<'_>) -> Vec<String> {
         let place = (flow.key.application, flow.key.name.as_ref());
         let (volume, addrs) = places.entry(place).or_default();
         volume.add(flow.volume);
-        addrs.insert(flow.key.peer);
+        addrs.extend(Some(flow.key.peer).filter(|addr| !addr.is_unspecified()));
     }
     let said = |((application, name), (volume, addrs)): (Place<'_>, (Volume, BTreeSet<IpAddr>))| {
         let addrs: Vec<_> = addrs.into_iter().collect();

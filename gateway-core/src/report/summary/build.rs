@@ -14,7 +14,7 @@ use crate::report::build::shortfalls;
 use crate::report::coverage::{begins_in, coverage};
 use crate::report::model::SAMPLE_LOSSES;
 use crate::report::who::NameFacts;
-use crate::row::RowKind;
+use crate::row::{Marks, RowKind};
 use crate::units::{DomainName, Mac, Volume};
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ impl Scene<'_> {
                 matches!((&window, slot), (Ok((window, _)), Some(slot)) if is_in(*window, slot.hour()));
             places.add(sum, is_night, self.namer);
             routed.add(sum.volume);
-            if sum.name.is_none() {
+            if sum.name.is_none() && !sum.marks.has(Marks::WITHHELD) {
                 unnamed.add(sum.volume);
             }
             if let Some((up, down)) = hours.get_mut(sum.bucket) {

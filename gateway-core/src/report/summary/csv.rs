@@ -32,7 +32,7 @@ fn fields(summary: &Summary, device: &DeviceSummary, group: &OwnerGroup, place: 
     let (name, asn) = match site {
         Site::Name(name) => (name.to_string(), String::new()),
         Site::Network(asn) => (String::new(), asn.to_string()),
-        Site::Unknown => (String::new(), String::new()),
+        Site::Unknown | Site::Withheld => (String::new(), String::new()),
     };
     [
         Civil::utc(summary.range.since),

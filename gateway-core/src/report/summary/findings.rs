@@ -1,6 +1,6 @@
 //! What is worth knowing of a summary: each with a rule, its figures, and why it may be innocent.
 
-use super::input::SummaryInput;
+use super::input::{Known, SummaryInput};
 use super::model::{DeviceSummary, Finding, FindingKind, Place, Severity, Summary, Usual};
 use super::past::Past;
 use super::words::{night_window, site_words};
@@ -22,7 +22,9 @@ pub(super) fn findings(summary: &Summary, input: &SummaryInput, past: &Past) -> 
         of_device(&mut found, device, summary, input, past);
     }
     for finding in &mut found {
-        finding.known = input.known.iter().find(|known| known.id == finding.id).cloned();
+        if let Some(known) = input.known.iter().find(|known| known.id == finding.id) {
+            finding.known = Some(known.clone());
+        }
     }
     found.sort_by(|a, b| {
         let order = |f: &Finding| (f.known.is_some(), f.severity, f.kind);
@@ -117,7 +119,14 @@ fn of_device(
     }
     for place in device.places() {
         if place.is_new {
-            found.push(new_place(device, place, summary));
+            let mut finding = new_place(device, place, summary);
+            let entry = input.known_places.iter().find(|entry| entry.covers(info, place));
+            finding.known = entry.map(|entry| Known {
+                id: finding.id.clone(),
+                reason: entry.reason.clone(),
+                date: entry.date.clone(),
+            });
+            found.push(finding);
         }
         if let Some(usual) = place.upload.filter(|usual| usual.has_grown) {
             let subject = site_words(place);

@@ -3,6 +3,7 @@
 use crate::query::buckets::{BucketSum, Buckets};
 use crate::query::{Counted, DeviceInfo, TimeRange};
 use crate::report::civil::Civil;
+use crate::report::known::KnownEntry;
 use crate::row::LedgerLine;
 use crate::units::{Mac, Volume, WallTime};
 use std::collections::BTreeSet;
@@ -97,6 +98,8 @@ pub struct SummaryInput {
     pub ledger: Vec<LedgerLine>,
     /// The date of the table of owners; empty if there is none.
     pub owners_date: String,
-    /// What the user knows of.
+    /// The findings that the user knows of.
     pub known: Vec<Known>,
+    /// The destinations that the user knows of.
+    pub known_places: Vec<KnownEntry>,
 }

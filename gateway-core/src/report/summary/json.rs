@@ -274,7 +274,7 @@ fn place(place: &Place, can_be_new: bool) -> JsonPlace<'_> {
     let (registrable_name, asn) = match site {
         Site::Name(name) => (Some(name.as_str()), None),
         Site::Network(asn) => (None, Some(*asn)),
-        Site::Unknown => (None, None),
+        Site::Unknown | Site::Withheld => (None, None),
     };
     JsonPlace {
         registrable_name,

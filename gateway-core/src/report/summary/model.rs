@@ -113,6 +113,8 @@ pub enum Site {
     Network(u32),
     /// Addresses without a name and without a network.
     Unknown,
+    /// Not kept: the device has a privacy level.
+    Withheld,
 }
 
 /// A destination of a device.

@@ -36,6 +36,7 @@ impl<'a> Namer<'a> {
                 let registrable = self.facts(sum).and_then(|facts| facts.registrable.clone());
                 Site::Name(registrable.unwrap_or_else(|| name.clone()))
             }
+            (None, _) if sum.marks.has(Marks::WITHHELD) => Site::Withheld,
             (None, Some(asn)) => Site::Network(asn),
             (None, None) => Site::Unknown,
         }

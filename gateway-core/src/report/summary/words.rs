@@ -1,12 +1,13 @@
 //! What every way of writing a summary says in the same words.
 
 use super::model::{DeviceSummary, Finding, FindingKind, Night, NightWatch, Place, Site, Summary, Usual};
+use crate::privacy::kept_owner;
 use crate::query::TimeRange;
 use crate::report::account::shortfall_words;
 use crate::report::amount::{human_bytes, percent, several};
 use crate::report::sureness::application_words;
 use crate::report::table::clean;
-use crate::report::text::Look;
+use crate::report::text::{Look, NOT_KEPT};
 use crate::row::Network;
 
 /// What is measured and what cannot be, in every summary.
@@ -17,6 +18,10 @@ pub const NEVER_SEEN: &str =
 #[must_use]
 pub fn site_words(place: &Place) -> String {
     match &place.site {
+        Site::Name(name) if kept_owner(name).is_some() => match &place.owner {
+            Some(owner) => format!("{} (only the owner is kept)", clean(owner)),
+            None => name.to_string(),
+        },
         Site::Name(name) => name.to_string(),
         Site::Network(asn) => {
             let organisation = place.networks.iter().find_map(|n| n.organisation.as_deref());
@@ -24,6 +29,7 @@ pub fn site_words(place: &Place) -> String {
             format!("unnamed addresses of AS{asn}{whose}")
         }
         Site::Unknown => "unnamed addresses of unknown networks".to_owned(),
+        Site::Withheld => NOT_KEPT.to_owned(),
     }
 }
 
@@ -123,6 +129,10 @@ pub fn device_lines(device: &DeviceSummary, summary: &Summary) -> Vec<String> {
             human_bytes(volume.up_bytes),
             human_bytes(volume.down_bytes)
         ));
+    }
+    if let Some(place) = device.places().find(|place| place.site == Site::Withheld) {
+        let share = percent(place.volume.bytes(), device.routed.bytes());
+        lines.push(format!("The names of {share} of its bytes are not kept (privacy level)."));
     }
     if device.unnamed.bytes() > 0 {
         let share = percent(device.unnamed.bytes(), device.routed.bytes());

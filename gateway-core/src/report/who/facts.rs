@@ -4,12 +4,16 @@ use super::model::{Listed, NameFacts, Owned, Source};
 use crate::enrich::lists::Listing;
 use crate::enrich::names::{Hosting, NameTables, Standing};
 use crate::enrich::owners::{self, Ownership, Purpose};
+use crate::privacy::kept_owner;
 use crate::units::DomainName;
 
 impl NameFacts {
     /// What the tables know of a name.
     #[must_use]
     pub fn of(tables: &NameTables, name: &DomainName) -> Self {
+        if let Some(id) = kept_owner(name) {
+            return Self { owned: Owned::kept(tables, id, name), ..Self::default() };
+        }
         let (owned, hosted_under) = match tables.standing_of(name) {
             Standing::Owned(ownership) => (Some(Owned::of(&ownership)), None),
             Standing::Hosted(hosting) => (None, Some(hosting_words(&hosting))),
@@ -25,6 +29,27 @@ impl NameFacts {
 }
 
 impl Owned {
+    /// Of a row that has only the owner.
+    fn kept(tables: &NameTables, id: &str, name: &DomainName) -> Option<Self> {
+        let owner = tables.owners().owners().find(|owner| *owner.id == *id)?;
+        Some(Self {
+            owner: owner.name.to_string(),
+            country: owner.country,
+            seat: owner.seat.as_deref().map(str::to_owned),
+            parents: Vec::new(),
+            purpose: Purpose::Service,
+            rule: name.to_string(),
+            list: None,
+            source: Source {
+                title: "only the owner is kept: privacy level owners".to_owned(),
+                place: String::new(),
+                read_on: None,
+            },
+            purpose_source: None,
+            seat_source: None,
+        })
+    }
+
     fn of(ownership: &Ownership<'_>) -> Self {
         let Ownership { owner, purpose, rule, source, purpose_source, list, .. } = ownership;
         Self {

@@ -192,8 +192,11 @@ fn networks_of(flows: &[&FlowSum]) -> Vec<NetworkLine> {
     let mut sums = BTreeMap::<Network, (BTreeMap<IpAddr, u64>, Volume)>::new();
     for flow in flows {
         let (addrs, volume) = sums.entry(Network { country: None, ..flow.network.clone() }).or_default();
-        let bytes = addrs.entry(flow.key.peer).or_default();
-        *bytes = bytes.saturating_add(flow.volume.bytes());
+        // A row that is kept by the day has no address any more.
+        if !flow.key.peer.is_unspecified() {
+            let bytes = addrs.entry(flow.key.peer).or_default();
+            *bytes = bytes.saturating_add(flow.volume.bytes());
+        }
         volume.add(flow.volume);
     }
     let line = |(network, (addrs, volume)): (Network, (BTreeMap<IpAddr, u64>, Volume))| {
