@@ -304,19 +304,19 @@ pub fn facts_of(name: &DomainName) -> NameFacts {
     let registrable =
         labels.get(labels.len().saturating_sub(2)..).map(|last| last.join(".")).unwrap_or_default();
     let owned = match registrable.as_str() {
-        "maker.example" => Some(owned("Maker & Sons", Purpose::Telemetry)),
-        "social.example" => Some(owned("Social Inc", Purpose::Analytics)),
-        name if name.ends_with("odd.example") => Some(owned(ODD_ORGANISATION, Purpose::Telemetry)),
+        "maker.example" => Some(owned("Maker & Sons", "CN", Purpose::Telemetry)),
+        "social.example" => Some(owned("Social Inc", "US", Purpose::Analytics)),
+        name if name.ends_with("odd.example") => Some(owned(ODD_ORGANISATION, "", Purpose::Telemetry)),
         _ => None,
     };
     NameFacts { registrable: DomainName::parse(&registrable), owned, ..NameFacts::default() }
 }
 
-fn owned(owner: &str, purpose: Purpose) -> Owned {
+fn owned(owner: &str, country: &str, purpose: Purpose) -> Owned {
     let source = Source { title: "a test".to_owned(), place: String::new(), read_on: None };
     Owned {
         owner: owner.to_owned(),
-        country: None,
+        country: Country::parse(country),
         seat: None,
         parents: Vec::new(),
         purpose,

@@ -7,7 +7,7 @@ use crate::report::civil::Civil;
 use crate::report::csv::line;
 use crate::units::{DomainName, Volume};
 
-const HEAD: &str = "since,until,device,device_name,is_phone,owner,name,asn,names,is_unsure,is_new,purposes,networks,\
+const HEAD: &str = "since,until,device,device_name,is_phone,owner,owner_country,name,asn,names,is_unsure,is_new,purposes,networks,\
                     countries,up_bytes,down_bytes,up_packets,down_packets,conversations,night_up_bytes,night_down_bytes,\
                     usual_up_bytes";
 
@@ -25,7 +25,7 @@ pub fn csv(summary: &Summary) -> String {
     out
 }
 
-fn fields(summary: &Summary, device: &DeviceSummary, group: &OwnerGroup, place: &Place) -> [String; 22] {
+fn fields(summary: &Summary, device: &DeviceSummary, group: &OwnerGroup, place: &Place) -> [String; 23] {
     let Place { site, names, purposes, volume, conversations, is_new, is_unsure, upload, at_night, .. } =
         place;
     let Volume { up_bytes, down_bytes, up_packets, down_packets } = *volume;
@@ -41,6 +41,7 @@ fn fields(summary: &Summary, device: &DeviceSummary, group: &OwnerGroup, place: 
         device.name.clone(),
         device.is_phone.to_string(),
         group.owner.clone().unwrap_or_default(),
+        group.country.map(|country| country.to_string()).unwrap_or_default(),
         name,
         asn,
         names.iter().map(DomainName::as_str).collect::<Vec<_>>().join(" "),

@@ -121,6 +121,8 @@ struct JsonNight {
 #[derive(Serialize)]
 struct JsonOwner<'a> {
     owner: Option<&'a str>,
+    /// Of the owner's seat.
+    country: Option<String>,
     #[serde(flatten)]
     volume: Volume,
     destinations: Vec<JsonPlace<'a>>,
@@ -263,13 +265,29 @@ fn night_shape(watch: &NightWatch, can_be_new: bool) -> JsonNight {
 }
 
 fn owner(group: &OwnerGroup, can_be_new: bool) -> JsonOwner<'_> {
-    let OwnerGroup { owner, volume, places } = group;
+    let OwnerGroup { owner, country, volume, places } = group;
     let destinations = places.iter().map(|one| place(one, can_be_new)).collect();
-    JsonOwner { owner: owner.as_deref(), volume: *volume, destinations }
+    JsonOwner {
+        owner: owner.as_deref(),
+        country: country.map(|country| country.to_string()),
+        volume: *volume,
+        destinations,
+    }
 }
 
 fn place(place: &Place, can_be_new: bool) -> JsonPlace<'_> {
-    let Place { site, owner: _, names, purposes, networks, countries, volume, conversations, .. } = place;
+    let Place {
+        site,
+        owner: _,
+        owner_country: _,
+        names,
+        purposes,
+        networks,
+        countries,
+        volume,
+        conversations,
+        ..
+    } = place;
     let Place { hours, is_new, is_unsure, upload, at_night, .. } = place;
     let (registrable_name, asn) = match site {
         Site::Name(name) => (Some(name.as_str()), None),

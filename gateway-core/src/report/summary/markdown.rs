@@ -48,17 +48,17 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary) {
     for part in device_lines(device, summary) {
         line(out, &format!("- {}", escaped(&part)));
     }
-    line(out, "\n| owner | destination | up | down | share | conn. | country | purpose | network |");
+    line(out, "\n| owner | destination | up | down | of upload | conn. | country | purpose | network |");
     line(out, "|---|---|--:|--:|--:|--:|---|---|---|");
     for (group, place) in device.owners.iter().flat_map(|group| group.places.iter().map(move |p| (group, p)))
     {
         let new = if place.is_new { "**new** " } else { "" };
         let cells = [
-            escaped(&owner_words(group.owner.as_ref())),
+            escaped(&owner_words(group)),
             format!("{new}{}", escaped(&site_words(place))),
             human_bytes(place.volume.up_bytes),
             human_bytes(place.volume.down_bytes),
-            escaped(&percent(place.volume.bytes(), device.routed.bytes())),
+            escaped(&percent(place.volume.up_bytes, device.routed.up_bytes)),
             place.conversations.to_string(),
             escaped(&countries_words(place)),
             escaped(&place.purposes.join(", ")),

@@ -23,7 +23,7 @@ pub struct Summary {
     pub owners_date: String,
     /// What all devices exchanged with the world.
     pub routed: Volume,
-    /// Phones first, then by volume.
+    /// Phones first, then by upload.
     pub devices: Vec<DeviceSummary>,
     /// What is worth knowing, the gravest first; what the user knows of last.
     pub findings: Vec<Finding>,
@@ -72,7 +72,7 @@ pub struct DeviceSummary {
     pub unnamed: Volume,
     /// By hour of the range: bytes up and down.
     pub hours: Vec<(u64, u64)>,
-    /// With whom, by owner.
+    /// With whom, by owner, most upload first.
     pub owners: Vec<OwnerGroup>,
     /// Encrypted DNS and tunnels.
     pub hidden: Vec<(Application, Volume)>,
@@ -98,9 +98,11 @@ impl DeviceSummary {
 pub struct OwnerGroup {
     /// Whose; `None` if that is not known.
     pub owner: Option<String>,
+    /// The country of the owner's seat, if that is known.
+    pub country: Option<Country>,
     /// Together.
     pub volume: Volume,
-    /// Each, by volume.
+    /// Each, by upload.
     pub places: Vec<Place>,
 }
 
@@ -124,6 +126,8 @@ pub struct Place {
     pub site: Site,
     /// Whose name it is; `None` if that is not known.
     pub owner: Option<String>,
+    /// The country of the owner's seat, if that is known.
+    pub owner_country: Option<Country>,
     /// The names that were contacted, in order.
     pub names: Vec<DomainName>,
     /// What for, as the table of owners says.

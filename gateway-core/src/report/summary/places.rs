@@ -42,8 +42,9 @@ impl<'a> Namer<'a> {
         }
     }
 
-    fn owner_of(&self, sum: &BucketSum) -> Option<String> {
-        self.facts(sum).and_then(|facts| facts.owned.as_ref()).map(|owned| owned.owner.clone())
+    fn owner_of(&self, sum: &BucketSum) -> Option<(String, Option<Country>)> {
+        let owned = self.facts(sum).and_then(|facts| facts.owned.as_ref())?;
+        Some((owned.owner.clone(), owned.country))
     }
 
     fn purpose_of(&self, sum: &BucketSum) -> Option<&'static str> {
@@ -54,7 +55,7 @@ impl<'a> Namer<'a> {
 /// The rows of one destination, added up.
 #[derive(Default)]
 struct PlaceSum {
-    owners: BTreeMap<Option<String>, u64>,
+    owners: BTreeMap<Option<(String, Option<Country>)>, u64>,
     names: BTreeSet<DomainName>,
     purposes: BTreeMap<&'static str, u64>,
     networks: BTreeMap<Network, u64>,
@@ -108,10 +109,12 @@ impl Places {
 impl PlaceSum {
     fn finish(self, site: Site, hours: usize) -> Place {
         let Self { owners, names, purposes, networks, countries, volume, conversations, .. } = self;
+        // A registrable name may hold names of several owners: it is said to be of the one with the most bytes.
+        let (owner, owner_country) = by_bytes(owners).into_iter().next().flatten().unzip();
         Place {
             site,
-            // A registrable name may hold names of several owners: it is said to be of the one with the most bytes.
-            owner: by_bytes(owners).into_iter().next().flatten(),
+            owner,
+            owner_country: owner_country.flatten(),
             names: names.into_iter().collect(),
             purposes: by_bytes(purposes),
             networks: by_bytes(networks),
@@ -138,16 +141,21 @@ fn by_bytes<K: Ord>(sums: BTreeMap<K, u64>) -> Vec<K> {
     sums.into_iter().map(|(key, _)| key).collect()
 }
 
-/// Most both ways first.
-pub(super) fn largest(volume: Volume) -> Reverse<u64> {
-    Reverse(volume.bytes())
+/// Most sent first: what a device tells is what this is about, and what it fetches would hide it.
+pub(super) fn largest(volume: Volume) -> Reverse<(u64, u64)> {
+    Reverse((volume.up_bytes, volume.down_bytes))
 }
 
 /// Destinations by owner, the largest owner first.
 pub(super) fn by_owner(places: Vec<Place>) -> Vec<OwnerGroup> {
     let mut groups = BTreeMap::<Option<String>, OwnerGroup>::new();
     for place in places {
-        let new = || OwnerGroup { owner: place.owner.clone(), volume: Volume::default(), places: Vec::new() };
+        let new = || OwnerGroup {
+            owner: place.owner.clone(),
+            country: place.owner_country,
+            volume: Volume::default(),
+            places: Vec::new(),
+        };
         let group = groups.entry(place.owner.clone()).or_insert_with(new);
         group.volume.add(place.volume);
         group.places.push(place);

@@ -74,7 +74,7 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary, look
         ("destination", Align::Name(20)),
         ("up", right),
         ("down", right),
-        ("share", right),
+        ("of upload", right),
         ("conn.", right),
         ("country", Align::Beneath(7)),
         ("hours", Align::Beneath(HOURS_WIDTH)),
@@ -83,7 +83,7 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary, look
     ]);
     let count = device.places().count();
     for group in &device.owners {
-        table.note(&owner_words(group.owner.as_ref()));
+        table.note(&owner_words(group));
         for place in &group.places {
             let new = if place.is_new { "NEW " } else { "" };
             let unsure = if place.is_unsure && !place.names.is_empty() { " (unsure)" } else { "" };
@@ -91,7 +91,7 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary, look
                 format!("{new}{}{unsure}", site_words(place)),
                 look.bytes(place.volume.up_bytes),
                 look.bytes(place.volume.down_bytes),
-                percent(place.volume.bytes(), device.routed.bytes()),
+                percent(place.volume.up_bytes, device.routed.up_bytes),
                 place.conversations.to_string(),
                 countries_words(place),
                 bars(&place.hours),

@@ -1,6 +1,8 @@
 //! What every way of writing a summary says in the same words.
 
-use super::model::{DeviceSummary, Finding, FindingKind, Night, NightWatch, Place, Site, Summary, Usual};
+use super::model::{
+    DeviceSummary, Finding, FindingKind, Night, NightWatch, OwnerGroup, Place, Site, Summary, Usual,
+};
 use crate::privacy::kept_owner;
 use crate::query::TimeRange;
 use crate::report::account::shortfall_words;
@@ -35,8 +37,10 @@ pub fn site_words(place: &Place) -> String {
 
 /// An owner.
 #[must_use]
-pub fn owner_words(owner: Option<&String>) -> String {
-    owner.map_or_else(|| "owner unknown".to_owned(), |owner| clean(owner))
+pub fn owner_words(group: &OwnerGroup) -> String {
+    let Some(owner) = &group.owner else { return "owner unknown".to_owned() };
+    let country = group.country.map(|country| format!(" ({country})")).unwrap_or_default();
+    format!("{}{country}", clean(owner))
 }
 
 /// A network with where it is registered.

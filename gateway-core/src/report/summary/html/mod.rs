@@ -33,8 +33,7 @@ fn escaped(text: &str) -> String {
 /// Owners as the pictures show them: the largest each by itself, then the others together.
 fn shown(device: &DeviceSummary) -> Vec<(String, Vec<&OwnerGroup>)> {
     let (own, rest) = device.owners.split_at(device.owners.len().min(COLOURED));
-    let mut shown: Vec<_> =
-        own.iter().map(|group| (owner_words(group.owner.as_ref()), vec![group])).collect();
+    let mut shown: Vec<_> = own.iter().map(|group| (owner_words(group), vec![group])).collect();
     if !rest.is_empty() {
         shown.push((format!("{} more owners", rest.len()), rest.iter().collect()));
     }

@@ -82,7 +82,7 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary, id: 
         out.push_str("<h3>When</h3>\n");
         out.push_str(&stacked(device, &summary.slots, id));
         out.push_str(&week(device, &summary.slots, id));
-        out.push_str("<h3>To whom, and where</h3>\n");
+        out.push_str("<h3>To whom it sent, and where</h3>\n");
         out.push_str(&sankey(device, id));
         out.push_str("<h3>Destinations</h3>\n");
         destinations(out, device, summary, id);
@@ -91,7 +91,7 @@ fn device_part(out: &mut String, device: &DeviceSummary, summary: &Summary, id: 
 }
 
 const HEADS: [&str; 9] =
-    ["destination", "up", "down", "share", "connections", "country", "over time", "purpose", "network"];
+    ["destination", "up", "down", "of upload", "connections", "country", "over time", "purpose", "network"];
 
 fn destinations(out: &mut String, device: &DeviceSummary, summary: &Summary, id: usize) {
     let _ = write!(
@@ -108,7 +108,7 @@ fn destinations(out: &mut String, device: &DeviceSummary, summary: &Summary, id:
             out,
             "<tbody><tr class=\"owner\"><th scope=\"rowgroup\" colspan=\"{}\">{}</th></tr>",
             HEADS.len(),
-            escaped(&owner_words(group.owner.as_ref()))
+            escaped(&owner_words(group))
         );
         group.places.iter().for_each(|place| destination(out, place, device, summary));
         out.push_str("</tbody>\n");
@@ -125,7 +125,7 @@ fn destination(out: &mut String, place: &Place, device: &DeviceSummary, summary:
         format!("<th scope=\"row\">{new}{}{unsure}</th>", escaped(&site_words(place))),
         number(&human_bytes(place.volume.up_bytes)),
         number(&human_bytes(place.volume.down_bytes)),
-        number(&percent(place.volume.bytes(), device.routed.bytes())),
+        number(&percent(place.volume.up_bytes, device.routed.up_bytes)),
         number(&place.conversations.to_string()),
         words(&countries_words(place)),
         format!("<td>{}</td>", spark(&place.hours, &summary.slots)),

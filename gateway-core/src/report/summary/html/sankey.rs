@@ -1,4 +1,4 @@
-//! From the device to owners to countries, as bands as wide as their bytes.
+//! From the device to owners to countries, as bands as wide as the bytes sent.
 
 use super::{escaped, scaled, shown};
 use crate::report::amount::human_bytes;
@@ -28,7 +28,7 @@ pub(super) fn sankey(device: &DeviceSummary, id: usize) -> String {
     for (owner, (_, groups)) in owners.iter().enumerate() {
         for place in groups.iter().flat_map(|group| &group.places) {
             let band = bands.entry((owner, country_of(place))).or_default();
-            *band = band.saturating_add(place.volume.bytes());
+            *band = band.saturating_add(place.volume.up_bytes);
         }
     }
     let whole: u64 = bands.values().sum();
@@ -41,8 +41,8 @@ pub(super) fn sankey(device: &DeviceSummary, id: usize) -> String {
     let mut out = format!(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Owners and countries of device {}\"><svg \
          class=\"sankey\" viewBox=\"0 0 720 {}\" role=\"img\" aria-labelledby=\"k{id}t k{id}d\"><title \
-         id=\"k{id}t\">From the device to owners to countries</title><desc id=\"k{id}d\">Bands are as wide as their \
-         bytes; the same figures are in the table below.</desc>",
+         id=\"k{id}t\">From the device to owners to countries</title><desc id=\"k{id}d\">Bands are as wide as the \
+         bytes sent; the same figures are in the table below.</desc>",
         id + 1,
         HEIGHT + GAP * rows + 10
     );
@@ -103,8 +103,8 @@ fn link(out: &mut String, colour: usize, from: (u64, u64), to: (u64, u64), heigh
 fn table(owners: &[&str], bands: &BTreeMap<(usize, String), u64>, id: usize) -> String {
     let mut out = format!(
         "<details><summary>The same as a table</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-         aria-label=\"Bytes by owner and country, device {}\"><table><thead><tr><th scope=\"col\">owner</th><th \
-                   scope=\"col\">country of the address</th><th scope=\"col\">bytes</th></tr></thead><tbody>",
+         aria-label=\"Bytes sent by owner and country, device {}\"><table><thead><tr><th scope=\"col\">owner</th><th \
+                   scope=\"col\">country of the address</th><th scope=\"col\">bytes sent</th></tr></thead><tbody>",
         id + 1
     );
     for ((owner, country), bytes) in bands {
