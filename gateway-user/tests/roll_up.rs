@@ -5,8 +5,10 @@ mod fixture;
 
 use fixture::{LAPTOP, PHONE, REDMI, addr, balance, epoch, key, name, row};
 use gateway_core::query::buckets::{BucketSum, Buckets};
-use gateway_core::query::{Counted, Filter, NameMatch, TimeRange};
+use gateway_core::query::{Counted, Filter, FlowSum, NameMatch, TimeRange};
 use gateway_core::report::coverage::coverage;
+use gateway_core::report::top::{By, TopOf, top};
+use gateway_core::report::who::NameFacts;
 use gateway_core::row::{Batch, Evidence, FlowRow, Interval, Network};
 use gateway_core::units::{BootTime, Country, WallTime};
 use gateway_user::store::{Appended, Grain, Ladder, Reader, Upkeep, Writer};
@@ -166,6 +168,16 @@ proptest! {
             prop_assert_eq!(as_plain(&found), by_plain_sql(&fine, &buckets));
             prop_assert!(found.iter().all(|sum| !sum.is_coarse));
         }
+        // Rankings read less of each row, and say the same.
+        for of in [TopOf::Devices, TopOf::Names, TopOf::Networks, TopOf::Countries, TopOf::Owners, TopOf::Purposes] {
+            let rank = |flows: Vec<FlowSum>| top(of, By::Up, &flows, &[], &|_| NameFacts::default());
+            let whole = rank(reader(&fine).flows(TimeRange::EVER, &Filter::default()).unwrap());
+            for path in [&fine, &coarse] {
+                prop_assert_eq!(&rank(reader(path).destinations(TimeRange::EVER, &Filter::default()).unwrap()), &whole);
+            }
+            prop_assert!(whole.iter().any(|line| line.volume.up_bytes > 0));
+        }
+
         let found = reader(&coarse).bucketed(&days(), &Filter::default()).unwrap();
         prop_assert_eq!(as_plain(&found), by_plain_sql(&fine, &days()));
         prop_assert!(found.iter().all(|sum| !sum.is_coarse), "whole local days");

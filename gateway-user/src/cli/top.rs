@@ -88,7 +88,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     let by = args.by.by();
     if let Some(alert) = &args.alert.alert {
         let picked = asked.picked(&wanted)?;
-        let flows = asked.rows(&picked, &names)?;
+        let flows = asked.destinations(&picked, &names)?;
         let facts_of = |name: &DomainName| NameFacts::of(&names, name);
         let lines = top(of, by, &flows, &asked.reader.devices()?, &facts_of).into_iter();
         let kept = lines.filter(|line| picked.keeps(line.volume, line.conversations));
@@ -99,7 +99,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> anyhow::Result<Outcome> {
     }
     args.screen.answer(asked, out, |asked, page| {
         let picked = asked.picked(&wanted)?;
-        let flows = asked.rows(&picked, &names)?;
+        let flows = asked.destinations(&picked, &names)?;
         let facts_of = |name: &DomainName| NameFacts::of(&names, name);
         let mut lines = top(of, by, &flows, &asked.reader.devices()?, &facts_of);
         let total = lines.iter().map(|line| line.amount(by)).sum();

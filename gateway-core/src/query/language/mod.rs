@@ -44,6 +44,16 @@ impl<T> Default for Condition<T> {
 }
 
 impl<T> Condition<T> {
+    /// Has it any term?
+    pub fn asks(&self) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().any(Self::asks),
+            // Any of none is never met.
+            Self::Any(parts) => parts.is_empty() || parts.iter().any(Self::asks),
+            Self::Not(_) | Self::Is(_) => true,
+        }
+    }
+
     /// Is it met, if each term is met as `is` says?
     pub fn holds(&self, is: &impl Fn(&T) -> bool) -> bool {
         match self {
@@ -73,6 +83,12 @@ impl Question {
     /// [`Mistake`], with the place.
     pub fn parse(text: &str) -> Result<Self, Mistake> {
         parse::question(text)
+    }
+
+    /// Is anything asked of rows?
+    #[must_use]
+    pub fn asks_of_rows(&self) -> bool {
+        self.rows.asks()
     }
 
     /// Does a row meet its part of the question?

@@ -70,6 +70,18 @@ impl Asked {
         self.rows_of(self.range, picked, names)
     }
 
+    /// The same where only destinations are asked for, as [`Reader::destinations`](crate::store::Reader::destinations)
+    /// has them, if the question can be asked of these.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn destinations(&self, picked: &Picked, names: &NameTables) -> anyhow::Result<Vec<FlowSum>> {
+        if picked.question.asks_of_rows() || picked.nights.is_some() {
+            return self.rows(picked, names);
+        }
+        self.reader.destinations(self.range, &picked.store)
+    }
+
     /// The rows of another range.
     ///
     /// # Errors
