@@ -31,11 +31,15 @@ struct Key {
     marks: u8,
     application: u8,
     bucket: usize,
+    /// Is it kept by the hour or day, and reaches out of its bucket?
+    is_coarse: bool,
 }
 
 /// How much of a row's key is told apart; each tells all that those before it tell.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
+    /// Device and kind.
+    Device,
     /// Device, peer, kind, name, and whether that is kept.
     Destination,
     /// Evidence, marks and application too.
@@ -48,7 +52,7 @@ impl Detail {
     /// The columns it takes. Each one costs, on every row of a year.
     const fn columns(self) -> &'static str {
         match self {
-            Self::Destination => COLUMNS[0],
+            Self::Device | Self::Destination => COLUMNS[0],
             Self::Name => COLUMNS[1],
             Self::Row => COLUMNS[2],
         }
@@ -73,7 +77,8 @@ struct Quick(u64);
 
 impl Hasher for Quick {
     fn finish(&self) -> u64 {
-        self.0
+        // A product's high bits know all of its factors, its low bits do not, and the table goes by the low ones.
+        self.0.rotate_left(26)
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -101,8 +106,10 @@ impl std::hash::Hash for Key {
             marks,
             application,
             bucket,
+            is_coarse,
         } = self;
-        let small = u64::from_le_bytes([*protocol, *kind, *opened_by, *evidence, *marks, *application, 0, 0]);
+        let evidence = *evidence | u8::from(*is_coarse) << 7;
+        let small = u64::from_le_bytes([*protocol, *kind, *opened_by, evidence, *marks, *application, 0, 0]);
         state.write_u64(small | u64::from(*port) << 48);
         state.write_u64(device.cast_unsigned() << 40 ^ *bucket as u64);
         state.write_u64(name.cast_unsigned());
@@ -116,7 +123,6 @@ struct Sum {
     first_at: i64,
     last_at: i64,
     answer_secs: Option<u32>,
-    is_coarse: bool,
 }
 
 /// An interval that rows hang on.
@@ -137,7 +143,6 @@ impl Sum {
             first_at: began_at,
             last_at: ended_at,
             answer_secs: None,
-            is_coarse: false,
         }
     }
 }
@@ -179,14 +184,7 @@ impl Reader {
     /// # Errors
     /// If the database cannot be read.
     pub fn bucketed(&self, buckets: &Buckets, filter: &Filter) -> anyhow::Result<Vec<BucketSum>> {
-        let ends: Vec<i64> = buckets.iter().map(|bucket| bucket.until.0).collect();
-        let place = |holder: Holder| {
-            let bucket = buckets.place_of(WallTime(holder.began_at))?;
-            let until = ends.get(bucket).copied()?;
-            Some((bucket, holder.last_began_at.is_some_and(|at| at >= until)))
-        };
-        let sums =
-            self.add_up(buckets.range(), filter, place, Detail::Name).context("read the rows by time")?;
+        let sums = self.add_up_in(buckets, filter, Detail::Name)?;
         let mut words = Words::of(self)?;
         let found = sums.iter().map(|(key, sum)| self.bucket_sum(&mut words, key, sum));
         let mut found: Vec<_> = found.collect::<anyhow::Result<_>>().context("read the rows by time")?;
@@ -201,6 +199,41 @@ impl Reader {
             is_same
         });
         Ok(found)
+    }
+
+    /// The same by device and kind alone: no names, no networks, nothing of how they are known; in no order.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn bucketed_by_device(&self, buckets: &Buckets, filter: &Filter) -> anyhow::Result<Vec<BucketSum>> {
+        let sums = self.add_up_in(buckets, filter, Detail::Device)?;
+        let words = Words::of(self)?;
+        let of = |(key, sum): (&Key, &Sum)| {
+            Ok(BucketSum {
+                bucket: key.bucket,
+                device: words.device(key.device)?,
+                name: None,
+                evidence: evidence_of(0)?,
+                marks: Marks::default(),
+                application: application_of(0)?,
+                kind: kind_of(key.kind)?,
+                network: Network::default(),
+                volume: sum.volume,
+                conversations: sum.conversations,
+                is_coarse: key.is_coarse,
+            })
+        };
+        sums.iter().map(of).collect::<anyhow::Result<_>>().context("read the rows by time")
+    }
+
+    fn add_up_in(&self, buckets: &Buckets, filter: &Filter, detail: Detail) -> anyhow::Result<Sums> {
+        let ends: Vec<i64> = buckets.iter().map(|bucket| bucket.until.0).collect();
+        let place = |holder: Holder| {
+            let bucket = buckets.place_of(WallTime(holder.began_at))?;
+            let until = ends.get(bucket).copied()?;
+            Some((bucket, holder.last_began_at.is_some_and(|at| at >= until)))
+        };
+        self.add_up(buckets.range(), filter, place, detail).context("read the rows by time")
     }
 
     /// The stretches in which a bound of this range lies and which are kept whole: an answer about the range has all
@@ -254,7 +287,7 @@ impl Reader {
             };
             at = Some((id, found));
             let Some((holder, (bucket, is_coarse))) = found else { continue };
-            let key = Key { bucket, ..read_key(row, detail)? };
+            let key = Key { bucket, is_coarse, ..read_key(row, detail)? };
             let sum = sums.entry(key).or_insert_with(|| Sum::of(holder));
             sum.volume.add(Volume {
                 up_bytes: row.get::<_, i64>(5)?.cast_unsigned(),
@@ -269,7 +302,6 @@ impl Reader {
             if detail == Detail::Row {
                 sum.answer_secs = sum.answer_secs.max(row.get(16)?);
             }
-            sum.is_coarse |= is_coarse;
         }
         Ok(sums)
     }
@@ -323,7 +355,7 @@ impl Reader {
             network: words.peer(self, key.peer)?.1,
             volume: sum.volume,
             conversations: sum.conversations,
-            is_coarse: sum.is_coarse,
+            is_coarse: key.is_coarse,
         })
     }
 }
@@ -347,7 +379,11 @@ fn read_key(row: &Row<'_>, detail: Detail) -> rusqlite::Result<Key> {
         protocol: 0,
         opened_by: 0,
         bucket: 0,
+        is_coarse: false,
     };
+    if detail == Detail::Device {
+        key = Key { peer: 0, name: 0, marks: 0, ..key };
+    }
     if detail >= Detail::Name {
         key = Key { marks, evidence: row.get(11)?, application: row.get(12)?, ..key };
     }

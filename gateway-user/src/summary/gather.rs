@@ -4,7 +4,7 @@ use crate::cli::when;
 use crate::config::KnownConfig;
 use crate::store::Reader;
 use anyhow::Context;
-use gateway_core::query::buckets::Buckets;
+use gateway_core::query::buckets::{BucketSum, Buckets};
 use gateway_core::query::{Filter, TimeRange};
 use gateway_core::report::summary::input::{SummaryInput, Sums};
 use gateway_core::units::{Mac, WallTime};
@@ -61,7 +61,7 @@ pub fn gather(
     Ok(SummaryInput {
         hours,
         days_before: sums(reader, days.clone(), filter)?,
-        hours_before: sums(reader, night_bounds, filter)?,
+        hours_before: device_sums(reader, night_bounds, filter)?,
         is_whole_day: matches!(day.as_slice(), [(_, whole)] if *whole == range),
         now,
         counted: reader.counted(range)?,
@@ -78,9 +78,26 @@ pub fn gather(
     })
 }
 
+/// What went where, by stretches.
 fn sums(reader: &Reader, bounds: Vec<WallTime>, filter: &Filter) -> anyhow::Result<Option<Sums>> {
+    sums_by(bounds, |buckets| reader.bucketed(buckets, filter))
+}
+
+/// What each device had, by stretches: all that quiet hours are learned from.
+pub(crate) fn device_sums(
+    reader: &Reader,
+    bounds: Vec<WallTime>,
+    filter: &Filter,
+) -> anyhow::Result<Option<Sums>> {
+    sums_by(bounds, |buckets| reader.bucketed_by_device(buckets, filter))
+}
+
+fn sums_by(
+    bounds: Vec<WallTime>,
+    read: impl FnOnce(&Buckets) -> anyhow::Result<Vec<BucketSum>>,
+) -> anyhow::Result<Option<Sums>> {
     let offsets = bounds.iter().take(bounds.len().saturating_sub(1)).map(|at| when::offset_of(*at)).collect();
     let Some(buckets) = Buckets::between(bounds) else { return Ok(None) };
-    let sums = reader.bucketed(&buckets, filter)?;
+    let sums = read(&buckets)?;
     Ok(Some(Sums { buckets, offsets, sums }))
 }

@@ -74,7 +74,7 @@ pub struct SummaryInput {
     pub hours: Sums,
     /// The whole local days before the day that the range begins in, by day; `None` if there is nothing before.
     pub days_before: Option<Sums>,
-    /// The last of these days, by local hour: from them the quiet hours are learned.
+    /// The last of these days, by local hour: from them the quiet hours are learned. Devices and kinds are enough.
     pub hours_before: Option<Sums>,
     /// Is the range one whole local day? Only days are compared with days.
     pub is_whole_day: bool,

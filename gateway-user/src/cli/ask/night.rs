@@ -4,12 +4,10 @@
 use super::Asked;
 use crate::cli::when;
 use crate::store::Reader;
-use crate::summary::gather::NIGHTS_BEFORE;
-use gateway_core::query::buckets::Buckets;
+use crate::summary::gather::{NIGHTS_BEFORE, device_sums};
 use gateway_core::query::{DeviceInfo, DeviceMatch, Filter, FlowSum, TimeRange};
 use gateway_core::report::civil::Civil;
 use gateway_core::report::summary::idle::{Hours, is_in};
-use gateway_core::report::summary::input::Sums;
 use gateway_core::units::{Mac, WallTime};
 use std::collections::BTreeMap;
 
@@ -94,13 +92,10 @@ fn learned(reader: &Reader, bounds: Vec<WallTime>, filter: &Filter) -> anyhow::R
         return Ok(Hours::of(None, &[]));
     };
     let range = TimeRange { since, until };
-    let hours = when::hour_bounds(range);
-    let offsets = hours.iter().take(hours.len().saturating_sub(1)).map(|at| when::offset_of(*at)).collect();
-    let Some(buckets) = Buckets::between(hours) else { return Ok(Hours::of(None, &[])) };
     // Of all that a device exchanges, not of what is asked about it.
     let whole = Filter { devices: filter.devices.clone(), ..Filter::default() };
-    let sums = reader.bucketed(&buckets, &whole)?;
-    Ok(Hours::of(Some(&Sums { buckets, offsets, sums }), &reader.counted(range)?))
+    let sums = device_sums(reader, when::hour_bounds(range), &whole)?;
+    Ok(Hours::of(sums.as_ref(), &reader.counted(range)?))
 }
 
 /// The stretches of a range whose hours are in a window, or are not.
