@@ -2,12 +2,12 @@
 //! address, whatever the user has merged.
 
 use super::column::{ipv4_of, mac_of};
-use super::reader::{Reader, read_volume};
+use super::reader::Reader;
 use anyhow::Context;
 use gateway_core::query::TimeRange;
 use gateway_core::units::{DomainName, Mac, Volume, WallTime};
 use rusqlite::OptionalExtension;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
 /// What a device exchanged, and under which names.
@@ -38,23 +38,21 @@ impl Reader {
     /// # Errors
     /// If the database cannot be read.
     pub fn contacted(&self, range: TimeRange) -> anyhow::Result<BTreeMap<Mac, Contacted>> {
-        let sql = "SELECT d.mac, n.text, s.ub, s.db, s.up, s.dp FROM (SELECT f.device, f.name, \
-                   SUM(up_bytes) AS ub, SUM(down_bytes) AS db, SUM(up_packets) AS up, SUM(down_packets) AS dp \
-                   FROM interval i JOIN flow f ON f.interval = i.id WHERE i.began_at >= ? AND i.began_at < ? \
-                   GROUP BY f.device, f.name) s \
-                   JOIN device d ON d.id = s.device JOIN name n ON n.id = s.name ORDER BY d.mac, n.text";
-        let rows: Vec<(Mac, String, Volume)> = self
-            .all(sql, [range.since.0.into(), range.until.0.into()], |row| {
-                Ok((mac_of(row.get_ref(0)?.as_blob()?)?, row.get(1)?, read_volume(row, 2)?))
-            })
-            .context("read what the devices contacted")?;
-        let mut found = BTreeMap::<Mac, Contacted>::new();
-        for (device, name, volume) in rows {
-            let contacted = found.entry(device).or_default();
-            contacted.names.extend(DomainName::parse(&name));
-            contacted.volume.add(volume);
+        let sql = "SELECT id, mac FROM device";
+        let macs = self.all(sql, [], |row| Ok((row.get(0)?, mac_of(row.get_ref(1)?.as_blob()?)?)));
+        let macs: HashMap<i64, Mac> = macs.context("read the devices")?.into_iter().collect();
+        let mut sets = BTreeMap::<Mac, (BTreeSet<DomainName>, Volume)>::new();
+        let sums = self.by_device_and_name(range).context("read what the devices contacted")?;
+        for (device, name, more) in sums {
+            let mac = macs.get(&device).with_context(|| format!("find the device {device} of a row"))?;
+            let (names, volume) = sets.entry(*mac).or_default();
+            names.extend(name);
+            volume.add(more);
         }
-        Ok(found)
+        let found = sets
+            .into_iter()
+            .map(|(mac, (names, volume))| (mac, Contacted { names: names.into_iter().collect(), volume }));
+        Ok(found.collect())
     }
 
     /// From which IPv4 addresses the DNS was asked through each MAC address, and the first and last time, as far as

@@ -1,122 +1,25 @@
 //! Reads rows added up: by their whole key, or by stretches of the calendar. Rows are added by their numbers first, in
 //! one pass over the file and without sorting, so that each sum is put into words once.
 
-use super::column::{addr_of, application_of, evidence_of, kind_of, mac_of, marks_of, opened_by_of};
+mod key;
+mod words;
+
+use key::{Detail, Key, Sums, read_key};
+use words::Words;
+
+use super::column::{application_of, evidence_of, kind_of, marks_of, opened_by_of};
 use super::conditions::{Conditions, device_condition, name_condition, peer_condition};
-use super::ids::read_network;
 use super::reader::Reader;
 use anyhow::Context;
 use gateway_core::query::buckets::{BucketSum, Buckets};
 use gateway_core::query::{Filter, FlowSum, TimeRange};
 use gateway_core::row::{Marks, Network, RowKey, RowKind};
-use gateway_core::units::{DomainName, Mac, Volume, WallTime};
+use gateway_core::units::{DomainName, Volume, WallTime};
+use rusqlite::params_from_iter;
 use rusqlite::types::Value;
-use rusqlite::{Row, params_from_iter};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::net::{IpAddr, Ipv4Addr};
 
-/// The key of a row, by number: device, peer, port, protocol, kind, opened_by, name, evidence, marks, application; and
-/// the bucket, 0 where there are none.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Key {
-    device: i64,
-    peer: i64,
-    name: i64,
-    port: u16,
-    protocol: u8,
-    kind: u8,
-    opened_by: u8,
-    evidence: u8,
-    marks: u8,
-    application: u8,
-    bucket: usize,
-    /// Is it kept by the hour or day, and reaches out of its bucket?
-    is_coarse: bool,
-}
-
-/// How much of a row's key is told apart; each tells all that those before it tell.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Detail {
-    /// Device and kind.
-    Device,
-    /// Device, peer, kind, name, and whether that is kept.
-    Destination,
-    /// Evidence, marks and application too.
-    Name,
-    /// All of it.
-    Row,
-}
-
-impl Detail {
-    /// The columns it takes. Each one costs, on every row of a year.
-    const fn columns(self) -> &'static str {
-        match self {
-            Self::Device | Self::Destination => COLUMNS[0],
-            Self::Name => COLUMNS[1],
-            Self::Row => COLUMNS[2],
-        }
-    }
-}
-
-/// Each begins with the one before.
-const COLUMNS: [&str; 3] = [
-    "device, peer, kind, name, marks, up_bytes, down_bytes, up_packets, down_packets, conversations, interval",
-    "device, peer, kind, name, marks, up_bytes, down_bytes, up_packets, down_packets, conversations, interval, \
-     evidence, application",
-    "device, peer, kind, name, marks, up_bytes, down_bytes, up_packets, down_packets, conversations, interval, \
-     evidence, application, port, protocol, opened_by, answer_secs",
-];
-
-/// Sums by key. Nobody from outside chooses these numbers to collide, so a quick hash will do.
-type Sums = HashMap<Key, Sum, BuildHasherDefault<Quick>>;
-
-/// Multiplies and turns; good for numbers that count up.
-#[derive(Default)]
-struct Quick(u64);
-
-impl Hasher for Quick {
-    fn finish(&self) -> u64 {
-        // A product's high bits know all of its factors, its low bits do not, and the table goes by the low ones.
-        self.0.rotate_left(26)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64((*byte).into());
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-impl std::hash::Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self {
-            device,
-            peer,
-            name,
-            port,
-            protocol,
-            kind,
-            opened_by,
-            evidence,
-            marks,
-            application,
-            bucket,
-            is_coarse,
-        } = self;
-        let evidence = *evidence | u8::from(*is_coarse) << 7;
-        let small = u64::from_le_bytes([*protocol, *kind, *opened_by, evidence, *marks, *application, 0, 0]);
-        state.write_u64(small | u64::from(*port) << 48);
-        state.write_u64(device.cast_unsigned() << 40 ^ *bucket as u64);
-        state.write_u64(name.cast_unsigned());
-        state.write_u64(peer.cast_unsigned());
-    }
-}
-
+/// What is added up.
 struct Sum {
     volume: Volume,
     conversations: u64,
@@ -224,6 +127,19 @@ impl Reader {
             })
         };
         sums.iter().map(of).collect::<anyhow::Result<_>>().context("read the rows by time")
+    }
+
+    /// What each device, by its number and not as merged, exchanged under each name; in no order, a name perhaps twice.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub(super) fn by_device_and_name(
+        &self,
+        range: TimeRange,
+    ) -> anyhow::Result<Vec<(i64, Option<DomainName>, Volume)>> {
+        let sums = self.add_up(range, &Filter::default(), |_| Some((0, false)), Detail::Destination)?;
+        let mut words = Words::of(self)?;
+        sums.iter().map(|(key, sum)| Ok((key.device, words.name(self, key.name)?, sum.volume))).collect()
     }
 
     fn add_up_in(&self, buckets: &Buckets, filter: &Filter, detail: Detail) -> anyhow::Result<Sums> {
@@ -365,34 +281,6 @@ fn order(sum: &BucketSum) -> impl Ord + '_ {
     (bucket, device, name, evidence, marks, application, *kind as u8, network)
 }
 
-fn read_key(row: &Row<'_>, detail: Detail) -> rusqlite::Result<Key> {
-    let marks: u8 = row.get(4)?;
-    let mut key = Key {
-        device: row.get(0)?,
-        peer: row.get(1)?,
-        kind: row.get(2)?,
-        name: row.get(3)?,
-        marks: marks & Marks::WITHHELD.number(),
-        evidence: 0,
-        application: 0,
-        port: 0,
-        protocol: 0,
-        opened_by: 0,
-        bucket: 0,
-        is_coarse: false,
-    };
-    if detail == Detail::Device {
-        key = Key { peer: 0, name: 0, marks: 0, ..key };
-    }
-    if detail >= Detail::Name {
-        key = Key { marks, evidence: row.get(11)?, application: row.get(12)?, ..key };
-    }
-    if detail == Detail::Row {
-        key = Key { port: row.get(13)?, protocol: row.get(14)?, opened_by: row.get(15)?, ..key };
-    }
-    Ok(key)
-}
-
 /// What a filter asks of a row of `flow`.
 fn conditions(filter: &Filter) -> Conditions {
     let mut wanted = Conditions::default();
@@ -420,48 +308,4 @@ fn conditions(filter: &Filter) -> Conditions {
     peers.each(&filter.peers, peer_condition);
     wanted.among("f.peer IN (SELECT p.id FROM peer p WHERE", peers);
     wanted
-}
-
-/// What the numbers stand for, as far as it was asked.
-struct Words {
-    devices: HashMap<i64, Mac>,
-    names: HashMap<i64, Option<DomainName>>,
-    peers: HashMap<i64, (IpAddr, Network)>,
-}
-
-impl Words {
-    fn of(reader: &Reader) -> anyhow::Result<Self> {
-        let sql = "SELECT m.id, d.mac FROM device m JOIN device d ON d.id = COALESCE(m.merged_into, m.id)";
-        let devices = reader
-            .all(sql, [], |row| Ok((row.get(0)?, mac_of(row.get_ref(1)?.as_blob()?)?)))
-            .context("read the devices")?;
-        Ok(Self { devices: devices.into_iter().collect(), names: HashMap::new(), peers: HashMap::new() })
-    }
-
-    fn device(&self, id: i64) -> anyhow::Result<Mac> {
-        self.devices.get(&id).copied().with_context(|| format!("find the device {id} of a row"))
-    }
-
-    fn name(&mut self, reader: &Reader, id: i64) -> anyhow::Result<Option<DomainName>> {
-        if let Some(name) = self.names.get(&id) {
-            return Ok(name.clone());
-        }
-        let read = |row: &Row<'_>| Ok(DomainName::parse(row.get_ref(0)?.as_str()?));
-        let name = reader.one("SELECT text FROM name WHERE id = ?", [id.into()], read)?;
-        self.names.insert(id, name.clone());
-        Ok(name)
-    }
-
-    fn peer(&mut self, reader: &Reader, id: i64) -> anyhow::Result<(IpAddr, Network)> {
-        if let Some(peer) = self.peers.get(&id) {
-            return Ok(peer.clone());
-        }
-        let sql = "SELECT addr, asn, organisation, country, registered_country, network_marks FROM peer WHERE id = ?";
-        let peer = reader.one(sql, [id.into()], |row| {
-            let addr = row.get_ref(0)?.as_blob_or_null()?.map(addr_of).transpose()?;
-            Ok((addr.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), read_network(row, 1)?))
-        })?;
-        self.peers.insert(id, peer.clone());
-        Ok(peer)
-    }
 }
