@@ -9,6 +9,7 @@ pub mod deliver;
 mod keep;
 mod known;
 mod lists;
+mod preset;
 mod privacy;
 mod sizes;
 mod summary;
@@ -19,6 +20,7 @@ pub use alert::AlertConfig;
 pub use deliver::DeliverConfig;
 pub use known::KnownConfig;
 pub use lists::ListConfig;
+pub use preset::Preset;
 pub use privacy::PrivacyConfig;
 pub use sizes::{MAX_FAST_SLOTS, MIN_FAST_SLOTS, TableSizes, table_sizes, total_memory_bytes};
 pub use summary::SummaryConfig;
@@ -157,6 +159,7 @@ struct RawConfig {
     kernel_log: Option<Level>,
     log: Option<Level>,
     fast_slots_per_cpu: Option<FastSlots>,
+    preset: Option<Preset>,
     update: Option<RawUpdate>,
     keep: Option<RawKeep>,
     summary: Option<RawSummary>,
@@ -223,17 +226,19 @@ impl Config {
             kernel_log,
             log,
             fast_slots_per_cpu,
+            preset,
             update,
             keep,
             summary,
             deliver,
         } = raw;
+        let preset = preset.unwrap_or_default();
         let prefixes = |list: Vec<Prefix>| list.into_iter().map(|Prefix(network)| network).collect();
         Self {
             interfaces: interfaces.map_or(Selection::Auto, |Interfaces(selection)| selection),
             database: database.unwrap_or_else(|| DEFAULT_DATABASE.into()),
             pin_dir: pin_dir.unwrap_or_else(|| DEFAULT_PIN_DIR.into()),
-            drain_every_secs: drain_every_secs.map_or(DEFAULT_DRAIN_EVERY_SECS, |DrainEverySecs(secs)| secs),
+            drain_every_secs: drain_every_secs.map_or(preset.drain_every_secs(), |DrainEverySecs(secs)| secs),
             local_networks: local_networks.map_or_else(default_local_networks, prefixes),
             excluded_networks: excluded_networks.map(prefixes).unwrap_or_default(),
             network_tables: network_tables.unwrap_or_default(),
@@ -247,7 +252,7 @@ impl Config {
             log: log.unwrap_or(Level::Info),
             fast_slots_per_cpu: fast_slots_per_cpu.and_then(|FastSlots(slots)| slots),
             update: UpdateConfig::checked(update.unwrap_or_default()),
-            keep: keep.unwrap_or_default().checked(),
+            keep: keep.unwrap_or_default().checked(preset.keep()),
             summary: SummaryConfig::checked(summary.unwrap_or_default()),
             deliver: deliver.map_or_else(DeliverConfig::default, |RawDeliver(deliver)| deliver),
         }
@@ -425,6 +430,16 @@ mod tests {
             deliver: DeliverConfig { timeout_secs: 5, ..DeliverConfig::default() },
         };
         assert_eq!(config.unwrap(), expected);
+    }
+
+    #[test]
+    fn a_preset_makes_defaults_and_yields_to_what_is_written() {
+        let router = parse("preset = \"router\"").unwrap();
+        assert_eq!((router.drain_every_secs, router.keep.max_bytes), (900, 64 << 20));
+        let made = parse("preset = \"router\"\ndrain_every_secs = 60\n[keep]\nhourly_days = 5").unwrap();
+        assert_eq!((made.drain_every_secs, made.keep.raw_days, made.keep.hourly_days), (60, 2, 5));
+        assert_eq!(parse("preset = \"standard\"").unwrap(), Config::default());
+        refused("preset = \"fast\"", "line 1 (preset): unknown variant `fast`");
     }
 
     #[test]

@@ -293,3 +293,41 @@ fn a_full_file_goes_down_the_ladder_oldest_and_finest_first() {
     let expired = ledger.iter().find(|l| l.counter == "expired").unwrap().bytes.unwrap();
     assert_eq!(expired + reader(&path).stored(TimeRange::EVER).unwrap().bytes(), rows.bytes());
 }
+
+#[test]
+fn what_never_got_a_date_waits_for_its_boot_to_end_and_for_want_of_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let undated: Vec<Batch> = four_days()
+        .into_iter()
+        .take(20)
+        .map(|mut batch| {
+            batch.epoch.boot_id = "a boot without a clock".to_owned();
+            let Interval { began_boot, ended_boot, .. } = batch.interval;
+            let wall = |boot: BootTime| WallTime(i64::try_from(boot.0).unwrap());
+            let (began_at, ended_at) = (wall(began_boot), wall(ended_boot));
+            batch.interval = Interval { began_at, ended_at, is_clock_set: false, ..batch.interval };
+            batch
+        })
+        .collect();
+    let mut writer = stored(&path, &undated);
+    let tight = Ladder { max_bytes: 1, ..ladder() };
+    let now = MIDNIGHT + 4 * DAY;
+    assert!(upkeep(&mut writer, &tight, now).is_empty(), "its boot may still learn the time");
+    let latest = four_days().pop().unwrap();
+    writer.append(&latest).unwrap();
+    assert!(upkeep(&mut writer, &Ladder { raw_days: 90, ..ladder() }, now).is_empty(), "there is room");
+    let rows = reader(&path).stored(TimeRange::EVER).unwrap().bytes();
+    let steps = upkeep(&mut writer, &tight, now);
+    let moved = |grain| {
+        steps.iter().any(|s| matches!(s, Upkeep::Moved(to, r) if *to == grain && r.until.0 < DAY * 30))
+    };
+    assert!(moved(Grain::Hour) && moved(Grain::Day) && moved(Grain::Gone), "{steps:?}");
+    let ledger = reader(&path).ledger(TimeRange::EVER).unwrap();
+    let expired = ledger.iter().find(|l| l.counter == "expired").unwrap().bytes.unwrap();
+    assert!(expired > 0);
+    assert_eq!(expired + reader(&path).stored(TimeRange::EVER).unwrap().bytes(), rows);
+    let whole =
+        reader(&path).undated_elsewhere(TimeRange { since: WallTime(now), until: WallTime(now) }).unwrap();
+    assert!(whole.is_some(), "that it had no date stays known");
+}

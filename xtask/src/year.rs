@@ -10,7 +10,7 @@ use std::process::Command;
 #[command(after_help = "Examples:
   cargo xtask year --out /tmp/year.db
   cargo xtask year --out /tmp/year.db --only-measure
-  cargo xtask year --out /tmp/flash.db --days 20 --fine-days 14 --drain-every-secs 600 --raw-days 2 --hourly-days 14
+  cargo xtask year --out /tmp/flash.db --days 20 --fine-days 14 --router     what flash has to take
   cargo xtask year -- --help                     all that can be set")]
 pub struct Arguments {
     /// Handed to the program that does it, gateway-user/examples/year

@@ -9,6 +9,7 @@ use clap::Parser;
 use gateway_core::query::buckets::Buckets;
 use gateway_core::query::{Filter, TimeRange};
 use gateway_core::units::WallTime;
+use gateway_user::config::Preset;
 use gateway_user::store::{Ladder, Reader, Upkeep, Writer};
 use household::{HOUR, Household, SEC};
 use jiff::tz::TimeZone;
@@ -52,6 +53,9 @@ struct Arguments {
     /// Days for which each hour is kept
     #[arg(long, default_value_t = Ladder::default().hourly_days)]
     hourly_days: u32,
+    /// Drain and keep as the configuration's preset "router" does
+    #[arg(long, conflicts_with_all = ["drain_every_secs", "raw_days", "hourly_days"])]
+    router: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -61,8 +65,12 @@ fn main() -> anyhow::Result<()> {
         return measure(out, *days);
     }
     anyhow::ensure!(!out.exists(), "{} is there already; name another file", out.display());
-    let ladder =
-        Ladder { raw_days: arguments.raw_days, hourly_days: arguments.hourly_days, ..Ladder::default() };
+    let (ladder, drain_every_secs) = if arguments.router {
+        (Preset::Router.keep(), &u64::from(Preset::Router.drain_every_secs()))
+    } else {
+        let Arguments { raw_days, hourly_days, .. } = arguments;
+        (Ladder { raw_days, hourly_days, ..Ladder::default() }, drain_every_secs)
+    };
     let house = Household { seed: *seed, devices: *devices, since: SINCE };
     let zone = TimeZone::posix(ZONE)?;
     let mut writer = Writer::open(out)?;

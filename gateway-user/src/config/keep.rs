@@ -47,9 +47,9 @@ impl TryFrom<u32> for Megabytes {
 }
 
 impl RawKeep {
-    pub(super) fn checked(self) -> Ladder {
+    /// With `default` for what is not written.
+    pub(super) fn checked(self, default: Ladder) -> Ladder {
         let Self { raw_days, hourly_days, daily_days, max_megabytes } = self;
-        let default = Ladder::default();
         let days = |given: Option<Days>, default| given.map_or(default, |Days(days)| days);
         let max_bytes = max_megabytes.map_or(default.max_bytes, |Megabytes(count)| u64::from(count) << 20);
         Ladder {

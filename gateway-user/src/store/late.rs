@@ -1,8 +1,8 @@
 //! Names that came after their interval was stored: volume moves from one row to another, and no sum changes.
 
+use super::append::Place;
 use super::column::{count, counts, table_id};
 use super::ids::Ids;
-use super::writer::Place;
 use gateway_core::row::LateName;
 use rusqlite::{Connection, OptionalExtension, params};
 

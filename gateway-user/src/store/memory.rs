@@ -1,11 +1,11 @@
 //! What a restarted daemon is told: answers that may still vouch, and the conversations that were under way when the
 //! one before it stopped in good order.
 
+use super::append::origin_of;
 use super::column::{
     addr_of, application_of, count, evidence_of, foreign, ipv4_of, mac_of, marks_of, table_id,
 };
 use super::ids::Ids;
-use super::writer::origin_of;
 use gateway_common::FlowKey;
 use gateway_core::row::{Answer, EpochId, Memory, OpenConversation, Said, Told};
 use gateway_core::units::{BootTime, ClockPair, DomainName};

@@ -4,6 +4,7 @@
 //! any time. The schema, with what each column means, is `migrations/*.sql`.
 
 mod answers;
+mod append;
 mod care;
 mod column;
 mod conditions;

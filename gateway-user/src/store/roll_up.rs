@@ -81,6 +81,25 @@ struct Line {
     boot: (i64, i64),
     last_began_boot: i64,
     at: (i64, i64),
+    is_clock_set: bool,
+}
+
+/// Which lines may go down the ladder.
+#[derive(Clone, Copy)]
+enum Which {
+    /// Those with a date.
+    Dated,
+    /// Those without one too, if the gateway was started anew since: before that they may still get theirs.
+    All,
+}
+
+impl Which {
+    const fn condition(self) -> &'static str {
+        match self {
+            Self::Dated => "is_clock_set = 1",
+            Self::All => "(is_clock_set = 1 OR origin <> (SELECT MAX(origin) FROM interval))",
+        }
+    }
 }
 
 /// Lines that become one.
@@ -112,36 +131,49 @@ impl Writer {
             (Grain::Hour, Grain::Day, before(ladder.hourly_days.max(ladder.raw_days)), now.0 - DAY_NS),
             (Grain::Day, Grain::Gone, before(ladder.daily_days.max(ladder.hourly_days)), now.0 - DAY_NS),
         ];
-        for (from, to, due, _) in steps {
-            if let Some(stretch) = self.oldest(from, to, zone, due)? {
-                return self.step_down(from, to, stretch);
-            }
-        }
-        for (from, to, _, due) in steps.into_iter().filter(|_| is_full) {
-            if let Some(stretch) = self.oldest(from, to, zone, due)? {
-                return self.step_down(from, to, stretch);
+        // What has no date has no age. It waits until there is no room, and then goes before what has one.
+        let by_age = steps.map(|(from, to, due, _)| (from, to, due, Which::Dated));
+        let by_room = steps.map(|(from, to, _, due)| (from, to, due, Which::All));
+        for (from, to, due, which) in by_age.into_iter().chain(by_room.into_iter().filter(|_| is_full)) {
+            if let Some(stretch) = self.oldest(from, to, zone, due, which)? {
+                return self.step_down(from, to, stretch, which);
             }
         }
         self.shrink()
     }
 
     /// The oldest stretch of rows of one grain that ends by `due`, as long as the next grain's are.
-    fn oldest(&self, from: Grain, to: Grain, zone: &TimeZone, due: i64) -> anyhow::Result<Option<TimeRange>> {
-        let sql = "SELECT began_at FROM interval WHERE grain = ? AND is_clock_set = 1 AND began_at < ? \
-                   ORDER BY began_at LIMIT 1";
+    fn oldest(
+        &self,
+        from: Grain,
+        to: Grain,
+        zone: &TimeZone,
+        due: i64,
+        which: Which,
+    ) -> anyhow::Result<Option<TimeRange>> {
+        let sql = format!(
+            "SELECT began_at FROM interval WHERE grain = ? AND began_at < ? AND {} ORDER BY began_at LIMIT 1",
+            which.condition()
+        );
         let oldest: Option<i64> =
-            self.db.prepare_cached(sql)?.query_row([from as i64, due], |row| row.get(0)).optional()?;
+            self.db.prepare_cached(&sql)?.query_row([from as i64, due], |row| row.get(0)).optional()?;
         let Some(oldest) = oldest else { return Ok(None) };
         let stretch = stretch_of(oldest, to, zone)?;
         Ok((stretch.until.0 <= due).then_some(stretch))
     }
 
-    fn step_down(&mut self, from: Grain, to: Grain, stretch: TimeRange) -> anyhow::Result<Upkeep> {
+    fn step_down(
+        &mut self,
+        from: Grain,
+        to: Grain,
+        stretch: TimeRange,
+        which: Which,
+    ) -> anyhow::Result<Upkeep> {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if to == Grain::Gone {
-            expire(&tx, from, stretch)?;
+            expire(&tx, from, stretch, which)?;
         } else {
-            for run in runs(lines(&tx, from, stretch)?) {
+            for run in runs(lines(&tx, from, stretch, which)?) {
                 fold(&tx, &run, to)?;
             }
         }
@@ -199,12 +231,13 @@ fn stretch_of(at: i64, grain: Grain, zone: &TimeZone) -> anyhow::Result<TimeRang
     Ok(TimeRange { since: WallTime(since), until: WallTime(until) })
 }
 
-fn lines(tx: &Transaction<'_>, grain: Grain, stretch: TimeRange) -> anyhow::Result<Vec<Line>> {
-    let mut statement = tx.prepare_cached(
+fn lines(tx: &Transaction<'_>, grain: Grain, stretch: TimeRange, which: Which) -> anyhow::Result<Vec<Line>> {
+    let mut statement = tx.prepare_cached(&format!(
         "SELECT id, origin, COALESCE(first_epoch, epoch), epoch, began_boot_ns, ended_boot_ns, \
-         COALESCE(last_began_boot_ns, began_boot_ns), began_at, ended_at FROM interval \
-         WHERE grain = ? AND is_clock_set = 1 AND began_at >= ? AND began_at < ? ORDER BY origin, epoch",
-    )?;
+         COALESCE(last_began_boot_ns, began_boot_ns), began_at, ended_at, is_clock_set FROM interval \
+         WHERE grain = ? AND began_at >= ? AND began_at < ? AND {} ORDER BY origin, epoch",
+        which.condition()
+    ))?;
     let found = statement.query_map([grain as i64, stretch.since.0, stretch.until.0], |row| {
         Ok(Line {
             id: row.get(0)?,
@@ -214,6 +247,7 @@ fn lines(tx: &Transaction<'_>, grain: Grain, stretch: TimeRange) -> anyhow::Resu
             boot: (row.get(4)?, row.get(5)?),
             last_began_boot: row.get(6)?,
             at: (row.get(7)?, row.get(8)?),
+            is_clock_set: row.get(9)?,
         })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
@@ -239,6 +273,7 @@ fn runs(lines: Vec<Line>) -> Vec<Run> {
 
 fn goes_on(run: &Line, next: &Line) -> bool {
     run.origin == next.origin
+        && run.is_clock_set == next.is_clock_set
         && run.epoch.checked_add(1) == Some(next.first_epoch)
         && run.boot.1 == next.boot.0
         && run.at.1.abs_diff(next.at.0) < CLOCK_STEPPED_NS
@@ -284,12 +319,12 @@ fn fold(tx: &Transaction<'_>, run: &Run, to: Grain) -> anyhow::Result<()> {
         return Ok(());
     }
     let list = serde_json::to_string(ids)?;
-    let Line { origin, first_epoch, epoch, boot, last_began_boot, at, .. } = whole;
+    let Line { origin, first_epoch, epoch, boot, last_began_boot, at, is_clock_set, .. } = whole;
     // Its number is taken until those that it stands for are gone; no drain has one below zero.
     let id = tx
         .prepare_cached(
             "INSERT INTO interval (origin, epoch, first_epoch, began_boot_ns, ended_boot_ns, last_began_boot_ns, \
-             began_at, ended_at, is_clock_set, grain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?)",
+             began_at, ended_at, is_clock_set, grain) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .insert(params![
             origin,
@@ -300,6 +335,7 @@ fn fold(tx: &Transaction<'_>, run: &Run, to: Grain) -> anyhow::Result<()> {
             last_began_boot,
             at.0,
             at.1,
+            is_clock_set,
             to as u8
         ])?;
     if to == Grain::Day {
@@ -325,8 +361,8 @@ fn fold(tx: &Transaction<'_>, run: &Run, to: Grain) -> anyhow::Result<()> {
 }
 
 /// Removes the rows of a stretch. What they held is said in the ledger, so that the account still adds up.
-fn expire(tx: &Transaction<'_>, from: Grain, stretch: TimeRange) -> anyhow::Result<()> {
-    for line in lines(tx, from, stretch)? {
+fn expire(tx: &Transaction<'_>, from: Grain, stretch: TimeRange, which: Which) -> anyhow::Result<()> {
+    for line in lines(tx, from, stretch, which)? {
         tx.prepare_cached(
             "INSERT INTO ledger SELECT ?1, 'expired', packets, bytes FROM (SELECT SUM(up_packets + down_packets) \
              AS packets, SUM(up_bytes + down_bytes) AS bytes FROM flow WHERE interval = ?1) WHERE packets IS NOT NULL",
