@@ -9,12 +9,13 @@ use gateway_core::query::{Counted, Filter, FlowSum, NameMatch, TimeRange};
 use gateway_core::report::coverage::coverage;
 use gateway_core::report::top::{By, TopOf, top};
 use gateway_core::report::who::NameFacts;
-use gateway_core::row::{Batch, Evidence, FlowRow, Interval, Network};
-use gateway_core::units::{BootTime, Country, WallTime};
+use gateway_core::row::{Batch, Evidence, FlowRow, Interval, Marks, Network, RowKind};
+use gateway_core::units::{BootTime, Country, Mac, WallTime};
 use gateway_user::store::{Appended, Grain, Ladder, Reader, Upkeep, Writer};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::Path;
 
 const SEC: u64 = 1_000_000_000;
@@ -137,6 +138,27 @@ fn as_plain(sums: &[BucketSum]) -> Vec<(usize, String, String, i64, i64, i64)> {
         .collect()
 }
 
+/// What a usual day is told by: of a peer with a name, that alone.
+fn usual(sums: &[BucketSum]) -> BTreeMap<impl Ord + Debug + use<>, u64> {
+    let mut usual = BTreeMap::new();
+    for sum in sums.iter().filter(|sum| matches!(sum.kind, RowKind::Flow | RowKind::LaterFragments)) {
+        let network = if sum.name.is_none() { sum.network.clone() } else { Network::default() };
+        let is_withheld = sum.marks.has(Marks::WITHHELD);
+        let key =
+            (sum.bucket, sum.device, sum.name.clone(), network, sum.application, sum.kind as u8, is_withheld);
+        *usual.entry(key).or_insert(0) += sum.volume.up_bytes;
+    }
+    usual
+}
+
+fn by_device(sums: &[BucketSum]) -> BTreeMap<(usize, Mac), u64> {
+    let mut bytes = BTreeMap::new();
+    for sum in sums.iter().filter(|sum| matches!(sum.kind, RowKind::Flow | RowKind::LaterFragments)) {
+        *bytes.entry((sum.bucket, sum.device)).or_insert(0) += sum.volume.bytes();
+    }
+    bytes
+}
+
 fn holes(reader: &Reader, until: i64) -> Vec<TimeRange> {
     let range = TimeRange { since: WallTime(MIDNIGHT), until: WallTime(until) };
     let counted: Vec<Counted> = reader.counted(range).unwrap();
@@ -176,6 +198,19 @@ proptest! {
                 prop_assert_eq!(&rank(reader(path).destinations(TimeRange::EVER, &Filter::default()).unwrap()), &whole);
             }
             prop_assert!(whole.iter().any(|line| line.volume.up_bytes > 0));
+        }
+
+        // What was usual is read in one pass, and says the same.
+        for path in [&fine, &coarse] {
+            let (days, hours) = (days(), hours());
+            let found = reader(path).before(&days, Some(&hours), &Filter::default()).unwrap();
+            let whole = |buckets: &Buckets| reader(path).bucketed(buckets, &Filter::default()).unwrap();
+            prop_assert_eq!(usual(&found.days), usual(&whole(&days)));
+            let fine_hours: Vec<_> = whole(&hours).into_iter().filter(|sum| !sum.is_coarse).collect();
+            prop_assert_eq!(by_device(&found.hours), by_device(&fine_hours));
+            prop_assert!(found.hours.iter().all(|sum| sum.name.is_none() && !sum.is_coarse));
+            let without = reader(path).before(&days, None, &Filter::default()).unwrap();
+            prop_assert_eq!((usual(&without.days), without.hours.len()), (usual(&found.days), 0));
         }
 
         let found = reader(&coarse).bucketed(&days(), &Filter::default()).unwrap();

@@ -34,4 +34,5 @@ pub use merging::Merged;
 pub use reader::Reader;
 pub use registrations::{KeptRegistration, Registrations};
 pub use roll_up::{Grain, Ladder, Upkeep};
+pub use sums::Before;
 pub use writer::{Appended, Writer};

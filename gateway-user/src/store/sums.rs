@@ -1,23 +1,28 @@
 //! Reads rows added up: by their whole key, or by stretches of the calendar. Rows are added by their numbers first, in
 //! one pass over the file and without sorting, so that each sum is put into words once.
 
+mod before;
 mod key;
+mod scan;
 mod words;
 
-use key::{Detail, Key, Sums, read_key};
+pub use before::Before;
+
+use key::{Detail, Key, NO_PEER, Quick, Sums};
+use scan::{Holder, Places};
 use words::Words;
 
 use super::column::{application_of, evidence_of, kind_of, marks_of, opened_by_of};
 use super::conditions::{Conditions, device_condition, name_condition, peer_condition};
-use super::reader::Reader;
+use super::reader::{Reader, read_volume};
 use anyhow::Context;
 use gateway_core::query::buckets::{BucketSum, Buckets};
 use gateway_core::query::{Filter, FlowSum, TimeRange};
 use gateway_core::row::{Marks, Network, RowKey, RowKind};
 use gateway_core::units::{DomainName, Volume, WallTime};
-use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 /// What is added up.
 struct Sum {
@@ -26,15 +31,6 @@ struct Sum {
     first_at: i64,
     last_at: i64,
     answer_secs: Option<u32>,
-}
-
-/// An interval that rows hang on.
-#[derive(Clone, Copy)]
-struct Holder {
-    began_at: i64,
-    ended_at: i64,
-    /// When the last drain in it began; only of a run.
-    last_began_at: Option<i64>,
 }
 
 impl Sum {
@@ -110,23 +106,9 @@ impl Reader {
     /// If the database cannot be read.
     pub fn bucketed_by_device(&self, buckets: &Buckets, filter: &Filter) -> anyhow::Result<Vec<BucketSum>> {
         let sums = self.add_up_in(buckets, filter, Detail::Device)?;
-        let words = Words::of(self)?;
-        let of = |(key, sum): (&Key, &Sum)| {
-            Ok(BucketSum {
-                bucket: key.bucket,
-                device: words.device(key.device)?,
-                name: None,
-                evidence: evidence_of(0)?,
-                marks: Marks::default(),
-                application: application_of(0)?,
-                kind: kind_of(key.kind)?,
-                network: Network::default(),
-                volume: sum.volume,
-                conversations: sum.conversations,
-                is_coarse: key.is_coarse,
-            })
-        };
-        sums.iter().map(of).collect::<anyhow::Result<_>>().context("read the rows by time")
+        let mut words = Words::of(self)?;
+        let found = sums.iter().map(|(key, sum)| self.bucket_sum(&mut words, key, sum));
+        found.collect::<anyhow::Result<_>>().context("read the rows by time")
     }
 
     /// What each device, by its number and not as merged, exchanged under each name; in no order, a name perhaps twice.
@@ -137,19 +119,28 @@ impl Reader {
         &self,
         range: TimeRange,
     ) -> anyhow::Result<Vec<(i64, Option<DomainName>, Volume)>> {
-        let sums = self.add_up(range, &Filter::default(), |_| Some((0, false)), Detail::Destination)?;
+        let mut sums = HashMap::<_, Volume, BuildHasherDefault<Quick>>::default();
+        let columns = "device, name, up_bytes, down_bytes, up_packets, down_packets";
+        self.each_row(
+            range,
+            &Filter::default(),
+            columns,
+            |_| Some(()),
+            |(), _, row| {
+                let key: (i64, i64) = (row.get(1)?, row.get(2)?);
+                sums.entry(key).or_default().add(read_volume(row, 3)?);
+                Ok(())
+            },
+        )?;
         let mut words = Words::of(self)?;
-        sums.iter().map(|(key, sum)| Ok((key.device, words.name(self, key.name)?, sum.volume))).collect()
+        let of = |((device, name), volume)| Ok((device, words.name(self, name)?, volume));
+        sums.into_iter().map(of).collect()
     }
 
     fn add_up_in(&self, buckets: &Buckets, filter: &Filter, detail: Detail) -> anyhow::Result<Sums> {
-        let ends: Vec<i64> = buckets.iter().map(|bucket| bucket.until.0).collect();
-        let place = |holder: Holder| {
-            let bucket = buckets.place_of(WallTime(holder.began_at))?;
-            let until = ends.get(bucket).copied()?;
-            Some((bucket, holder.last_began_at.is_some_and(|at| at >= until)))
-        };
-        self.add_up(buckets.range(), filter, place, detail).context("read the rows by time")
+        let places = Places::of(buckets);
+        self.add_up(buckets.range(), filter, |holder| places.of_rows(holder), detail)
+            .context("read the rows by time")
     }
 
     /// The stretches in which a bound of this range lies and which are kept whole: an answer about the range has all
@@ -174,65 +165,21 @@ impl Reader {
         place: impl Fn(Holder) -> Option<(usize, bool)>,
         detail: Detail,
     ) -> anyhow::Result<Sums> {
-        let wanted = conditions(filter);
-        let holders = self.holders(range)?;
-        let (Some(first), Some(last)) = (holders.keys().min().copied(), holders.keys().max().copied()) else {
-            return Ok(Sums::default());
-        };
-        // Rows lie in the order of their intervals' numbers. Where most of a stretch is wanted it is read through.
-        let is_dense = last.abs_diff(first) / 2 <= holders.len() as u64;
-        let (which, bounds) = match is_dense {
-            true => ("BETWEEN ? AND ?", [first, last]),
-            false => (
-                "IN (SELECT id FROM interval WHERE began_at >= ? AND began_at < ?)",
-                [range.since.0, range.until.0],
-            ),
-        };
-        let sql =
-            format!("SELECT {} FROM flow f WHERE interval {which} AND {}", detail.columns(), wanted.sql());
-        let mut statement = self.db.prepare_cached(&sql)?;
-        let values = bounds.map(Value::from).into_iter().chain(wanted.values);
-        let mut rows = statement.query(params_from_iter(values))?;
         let mut sums = Sums::default();
-        let mut at = None;
-        while let Some(row) = rows.next()? {
-            let id: i64 = row.get(10)?;
-            let found = match at {
-                Some((of, found)) if of == id => found,
-                _ => holders.get(&id).and_then(|holder| Some((*holder, place(*holder)?))),
-            };
-            at = Some((id, found));
-            let Some((holder, (bucket, is_coarse))) = found else { continue };
-            let key = Key { bucket, is_coarse, ..read_key(row, detail)? };
+        self.each_row(range, filter, &detail.columns(), place, |(bucket, is_coarse), holder, row| {
+            let key = Key { bucket, is_coarse, ..Key::read(row, detail)? };
             let sum = sums.entry(key).or_insert_with(|| Sum::of(holder));
-            sum.volume.add(Volume {
-                up_bytes: row.get::<_, i64>(5)?.cast_unsigned(),
-                down_bytes: row.get::<_, i64>(6)?.cast_unsigned(),
-                up_packets: row.get::<_, i64>(7)?.cast_unsigned(),
-                down_packets: row.get::<_, i64>(8)?.cast_unsigned(),
-            });
+            sum.volume.add(read_volume(row, 5)?);
             let conversations = row.get::<_, i64>(9)?.cast_unsigned();
             sum.conversations = sum.conversations.saturating_add(conversations);
             sum.first_at = sum.first_at.min(holder.began_at);
             sum.last_at = sum.last_at.max(holder.ended_at);
             if detail == Detail::Row {
-                sum.answer_secs = sum.answer_secs.max(row.get(16)?);
+                sum.answer_secs = sum.answer_secs.max(row.get(10)?);
             }
-        }
+            Ok(())
+        })?;
         Ok(sums)
-    }
-
-    /// The intervals of a range by their numbers.
-    fn holders(&self, range: TimeRange) -> anyhow::Result<HashMap<i64, Holder>> {
-        let sql = "SELECT id, began_at, ended_at, began_at + last_began_boot_ns - began_boot_ns FROM interval \
-                   WHERE began_at >= ? AND began_at < ?";
-        let found = self.all(sql, [range.since.0.into(), range.until.0.into()], |row| {
-            Ok((
-                row.get(0)?,
-                Holder { began_at: row.get(1)?, ended_at: row.get(2)?, last_began_at: row.get(3)? },
-            ))
-        });
-        Ok(found?.into_iter().collect())
     }
 
     fn flow(&self, words: &mut Words, key: &Key, sum: &Sum) -> anyhow::Result<FlowSum> {
@@ -241,14 +188,14 @@ impl Reader {
             key: RowKey {
                 device: words.device(key.device)?,
                 peer,
-                port: key.port,
-                protocol: key.protocol,
-                kind: kind_of(key.kind)?,
-                opened_by: opened_by_of(key.opened_by)?,
+                port: key.small.port(),
+                protocol: key.small.protocol(),
+                kind: kind_of(key.small.kind())?,
+                opened_by: opened_by_of(key.small.opened_by())?,
                 name: words.name(self, key.name)?,
-                evidence: evidence_of(key.evidence)?,
-                marks: marks_of(key.marks)?,
-                application: application_of(key.application)?,
+                evidence: evidence_of(key.small.evidence())?,
+                marks: marks_of(key.small.marks())?,
+                application: application_of(key.small.application())?,
             },
             network,
             volume: sum.volume,
@@ -259,16 +206,21 @@ impl Reader {
         })
     }
 
+    /// Where a key has no peer the network is unknown.
     fn bucket_sum(&self, words: &mut Words, key: &Key, sum: &Sum) -> anyhow::Result<BucketSum> {
+        let network = match key.peer {
+            NO_PEER => Network::default(),
+            peer => words.peer(self, peer)?.1,
+        };
         Ok(BucketSum {
             bucket: key.bucket,
             device: words.device(key.device)?,
             name: words.name(self, key.name)?,
-            evidence: evidence_of(key.evidence)?,
-            marks: marks_of(key.marks)?,
-            application: application_of(key.application)?,
-            kind: kind_of(key.kind)?,
-            network: words.peer(self, key.peer)?.1,
+            evidence: evidence_of(key.small.evidence())?,
+            marks: marks_of(key.small.marks())?,
+            application: application_of(key.small.application())?,
+            kind: kind_of(key.small.kind())?,
+            network,
             volume: sum.volume,
             conversations: sum.conversations,
             is_coarse: key.is_coarse,

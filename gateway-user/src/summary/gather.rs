@@ -57,11 +57,12 @@ pub fn gather(
         _ => Vec::new(),
     };
     let hours = sums(reader, when::hour_bounds(range), filter)?.context("the range is empty")?;
+    let (days_before, hours_before) = before(reader, days, night_bounds, filter)?;
     let day = when::days_back(range)?;
     Ok(SummaryInput {
         hours,
-        days_before: sums(reader, days.clone(), filter)?,
-        hours_before: device_sums(reader, night_bounds, filter)?,
+        days_before,
+        hours_before,
         is_whole_day: matches!(day.as_slice(), [(_, whole)] if *whole == range),
         now,
         counted: reader.counted(range)?,
@@ -92,12 +93,32 @@ pub(crate) fn device_sums(
     sums_by(bounds, |buckets| reader.bucketed_by_device(buckets, filter))
 }
 
+/// The days before, and the hours of the last of them.
+fn before(
+    reader: &Reader,
+    days: Vec<WallTime>,
+    hours: Vec<WallTime>,
+    filter: &Filter,
+) -> anyhow::Result<(Option<Sums>, Option<Sums>)> {
+    let (day_offsets, hour_offsets) = (offsets(&days), offsets(&hours));
+    let Some(days) = Buckets::between(days) else { return Ok((None, None)) };
+    let hours = Buckets::between(hours);
+    let found = reader.before(&days, hours.as_ref(), filter)?;
+    let hours = hours.map(|buckets| Sums { buckets, offsets: hour_offsets, sums: found.hours });
+    Ok((Some(Sums { buckets: days, offsets: day_offsets, sums: found.days }), hours))
+}
+
 fn sums_by(
     bounds: Vec<WallTime>,
     read: impl FnOnce(&Buckets) -> anyhow::Result<Vec<BucketSum>>,
 ) -> anyhow::Result<Option<Sums>> {
-    let offsets = bounds.iter().take(bounds.len().saturating_sub(1)).map(|at| when::offset_of(*at)).collect();
+    let offsets = offsets(&bounds);
     let Some(buckets) = Buckets::between(bounds) else { return Ok(None) };
     let sums = read(&buckets)?;
     Ok(Some(Sums { buckets, offsets, sums }))
+}
+
+/// Of the stretches between these moments, seconds ahead of UTC where each begins.
+fn offsets(bounds: &[WallTime]) -> Vec<i32> {
+    bounds.iter().take(bounds.len().saturating_sub(1)).map(|at| when::offset_of(*at)).collect()
 }

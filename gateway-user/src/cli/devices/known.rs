@@ -52,6 +52,16 @@ impl Household {
     /// # Errors
     /// If the database cannot be read.
     pub fn read(reader: &Reader, database: &Path) -> anyhow::Result<Self> {
+        let mut household = Self::without_offers(reader, database)?;
+        household.offers = offers(&household.devices, reader)?;
+        Ok(household)
+    }
+
+    /// The same without asking which devices may be one.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn without_offers(reader: &Reader, database: &Path) -> anyhow::Result<Self> {
         let (table, warnings) = vendors::load(database)?;
         warnings.iter().for_each(|warning| say(warning));
         let recent = reader.extent()?.map(|extent| {
@@ -72,7 +82,7 @@ impl Household {
         }
         let devices: Vec<Known> =
             reader.devices()?.into_iter().map(|device| material.known(device)).collect();
-        let offers = offers(&devices, reader)?;
+        let offers = Vec::new();
         Ok(Self { devices, offers, recent, vendors_as_of: table.map(|table| table.as_of().to_string()) })
     }
 }

@@ -6,23 +6,74 @@ use rusqlite::Row;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// The key of a row, by number: device, peer, port, protocol, kind, opened_by, name, evidence, marks, application; and
-/// the bucket, 0 where there are none.
+/// Instead of a peer's number, which are above it: whoever it was.
+pub(super) const NO_PEER: i64 = 0;
+
+/// The key of a row, by number; and the bucket, 0 where there are none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) device: i64,
     pub(super) peer: i64,
     pub(super) name: i64,
-    pub(super) port: u16,
-    pub(super) protocol: u8,
-    pub(super) kind: u8,
-    pub(super) opened_by: u8,
-    pub(super) evidence: u8,
-    pub(super) marks: u8,
-    pub(super) application: u8,
+    pub(super) small: Small,
     pub(super) bucket: usize,
     /// Is it kept by the hour or day, and reaches out of its bucket?
     pub(super) is_coarse: bool,
+}
+
+/// The columns that have 8 bits, and the port, which has 16, in one number: it takes SQLite longer to hand over a column
+/// than to read it. What a question does not ask for is 0.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Small(pub(super) i64);
+
+impl Small {
+    const OF_DEVICE: &str = "kind";
+
+    fn of_destination() -> String {
+        format!("kind | ((marks & {}) << 8)", Marks::WITHHELD.number())
+    }
+
+    /// Kind, application, and of the marks [`Marks::WITHHELD`].
+    pub(super) fn of_usual() -> String {
+        format!("{} | (application << 24)", Self::of_destination())
+    }
+
+    // In SQLite | and << bind alike.
+    const OF_NAME: &str = "kind | (marks << 8) | (evidence << 16) | (application << 24)";
+    const OF_ROW: &str = "kind | (marks << 8) | (evidence << 16) | (application << 24) | (protocol << 32) \
+                          | (opened_by << 40) | (port << 48)";
+
+    const fn byte(self, place: usize) -> u8 {
+        self.0.to_le_bytes()[place]
+    }
+
+    pub(super) const fn kind(self) -> u8 {
+        self.byte(0)
+    }
+
+    pub(super) const fn marks(self) -> u8 {
+        self.byte(1)
+    }
+
+    pub(super) const fn evidence(self) -> u8 {
+        self.byte(2)
+    }
+
+    pub(super) const fn application(self) -> u8 {
+        self.byte(3)
+    }
+
+    pub(super) const fn protocol(self) -> u8 {
+        self.byte(4)
+    }
+
+    pub(super) const fn opened_by(self) -> u8 {
+        self.byte(5)
+    }
+
+    pub(super) const fn port(self) -> u16 {
+        u16::from_le_bytes([self.byte(6), self.byte(7)])
+    }
 }
 
 /// How much of a row's key is told apart; each tells all that those before it tell.
@@ -39,24 +90,18 @@ pub(super) enum Detail {
 }
 
 impl Detail {
-    /// The columns it takes. Each one costs, on every row of a year.
-    pub(super) const fn columns(self) -> &'static str {
-        match self {
-            Self::Device | Self::Destination => COLUMNS[0],
-            Self::Name => COLUMNS[1],
-            Self::Row => COLUMNS[2],
-        }
+    /// The columns it takes, behind the interval: the key as [`Key::read`] reads it, the volume, the conversations, and
+    /// of whole rows the answer's age. Each one costs, on every row of a year.
+    pub(super) fn columns(self) -> String {
+        let (key, rest) = match self {
+            Self::Device => (format!("device, {NO_PEER}, 0, {}", Small::OF_DEVICE), ""),
+            Self::Destination => (format!("device, peer, name, {}", Small::of_destination()), ""),
+            Self::Name => (format!("device, peer, name, {}", Small::OF_NAME), ""),
+            Self::Row => (format!("device, peer, name, {}", Small::OF_ROW), ", answer_secs"),
+        };
+        format!("{key}, up_bytes, down_bytes, up_packets, down_packets, conversations{rest}")
     }
 }
-
-/// Each begins with the one before.
-const COLUMNS: [&str; 3] = [
-    "device, peer, kind, name, marks, up_bytes, down_bytes, up_packets, down_packets, conversations, interval",
-    "device, peer, kind, name, marks, up_bytes, down_bytes, up_packets, down_packets, conversations, interval, \
-     evidence, application",
-    "device, peer, kind, name, marks, up_bytes, down_bytes, up_packets, down_packets, conversations, interval, \
-     evidence, application, port, protocol, opened_by, answer_secs",
-];
 
 /// Sums by key. Nobody from outside chooses these numbers to collide, so a quick hash will do.
 pub(super) type Sums = HashMap<Key, Sum, BuildHasherDefault<Quick>>;
@@ -80,57 +125,62 @@ impl Hasher for Quick {
     fn write_u64(&mut self, number: u64) {
         self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
+
+    fn write_i64(&mut self, number: i64) {
+        self.write_u64(number.cast_unsigned());
+    }
 }
 
 impl std::hash::Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self {
-            device,
-            peer,
-            name,
-            port,
-            protocol,
-            kind,
-            opened_by,
-            evidence,
-            marks,
-            application,
-            bucket,
-            is_coarse,
-        } = self;
-        let evidence = *evidence | u8::from(*is_coarse) << 7;
-        let small = u64::from_le_bytes([*protocol, *kind, *opened_by, evidence, *marks, *application, 0, 0]);
-        state.write_u64(small | u64::from(*port) << 48);
-        state.write_u64(device.cast_unsigned() << 40 ^ *bucket as u64);
+        let Self { device, peer, name, small, bucket, is_coarse } = self;
+        state.write_u64(small.0.cast_unsigned());
+        state.write_u64(device.cast_unsigned() << 40 ^ (*bucket as u64) << 1 ^ u64::from(*is_coarse));
         state.write_u64(name.cast_unsigned());
         state.write_u64(peer.cast_unsigned());
     }
 }
 
-pub(super) fn read_key(row: &Row<'_>, detail: Detail) -> rusqlite::Result<Key> {
-    let marks: u8 = row.get(4)?;
-    let mut key = Key {
-        device: row.get(0)?,
-        peer: row.get(1)?,
-        kind: row.get(2)?,
-        name: row.get(3)?,
-        marks: marks & Marks::WITHHELD.number(),
-        evidence: 0,
-        application: 0,
-        port: 0,
-        protocol: 0,
-        opened_by: 0,
-        bucket: 0,
-        is_coarse: false,
-    };
-    if detail == Detail::Device {
-        key = Key { peer: 0, name: 0, marks: 0, ..key };
+impl Key {
+    /// From columns 1 to 4 of a row; its bucket is still to be told.
+    pub(super) fn read(row: &Row<'_>, detail: Detail) -> rusqlite::Result<Self> {
+        let device = row.get(1)?;
+        let (peer, name) = match detail {
+            Detail::Device => (NO_PEER, 0),
+            _ => (row.get(2)?, row.get(3)?),
+        };
+        Ok(Self { device, peer, name, small: Small(row.get(4)?), bucket: 0, is_coarse: false })
     }
-    if detail >= Detail::Name {
-        key = Key { marks, evidence: row.get(11)?, application: row.get(12)?, ..key };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_columns_come_out_of_one_number_as_they_went_in() {
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        let columns = "255 AS kind, 254 AS marks, 253 AS evidence, 252 AS application, 251 AS protocol, 250 AS opened_by, \
+                       65535 AS port";
+        let read = |of: &str| {
+            Small(
+                db.query_row(&format!("SELECT {of} FROM (SELECT {columns})"), [], |row| row.get(0)).unwrap(),
+            )
+        };
+        let all = read(Small::OF_ROW);
+        let found =
+            [all.kind(), all.marks(), all.evidence(), all.application(), all.protocol(), all.opened_by()];
+        assert_eq!((found, all.port()), ([255, 254, 253, 252, 251, 250], 65_535));
+        let name = read(Small::OF_NAME);
+        assert_eq!([name.kind(), name.marks(), name.evidence(), name.application()], [255, 254, 253, 252]);
+        assert_eq!((name.protocol(), name.opened_by(), name.port()), (0, 0, 0));
+        let withheld = Marks::WITHHELD.number();
+        let usual = read(&Small::of_usual());
+        assert_eq!(
+            [usual.kind(), usual.marks(), usual.evidence(), usual.application()],
+            [255, withheld, 0, 252]
+        );
+        let destination = read(&Small::of_destination());
+        assert_eq!([destination.kind(), destination.marks(), destination.application()], [255, withheld, 0]);
     }
-    if detail == Detail::Row {
-        key = Key { port: row.get(13)?, protocol: row.get(14)?, opened_by: row.get(15)?, ..key };
-    }
-    Ok(key)
 }
