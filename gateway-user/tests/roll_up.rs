@@ -4,7 +4,7 @@
 mod fixture;
 
 use fixture::{LAPTOP, PHONE, REDMI, addr, balance, epoch, key, name, row};
-use gateway_core::query::buckets::{BucketSum, Buckets};
+use gateway_core::query::buckets::{BucketSum, Buckets, Sent};
 use gateway_core::query::{Counted, Filter, FlowSum, NameMatch, TimeRange};
 use gateway_core::report::coverage::coverage;
 use gateway_core::report::top::{By, TopOf, top};
@@ -15,7 +15,6 @@ use gateway_user::store::{Appended, Grain, Ladder, Reader, Upkeep, Writer};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::path::Path;
 
 const SEC: u64 = 1_000_000_000;
@@ -139,16 +138,29 @@ fn as_plain(sums: &[BucketSum]) -> Vec<(usize, String, String, i64, i64, i64)> {
 }
 
 /// What a usual day is told by: of a peer with a name, that alone.
-fn usual(sums: &[BucketSum]) -> BTreeMap<impl Ord + Debug + use<>, u64> {
-    let mut usual = BTreeMap::new();
-    for sum in sums.iter().filter(|sum| matches!(sum.kind, RowKind::Flow | RowKind::LaterFragments)) {
-        let network = if sum.name.is_none() { sum.network.clone() } else { Network::default() };
-        let is_withheld = sum.marks.has(Marks::WITHHELD);
-        let key =
-            (sum.bucket, sum.device, sum.name.clone(), network, sum.application, sum.kind as u8, is_withheld);
-        *usual.entry(key).or_insert(0) += sum.volume.up_bytes;
+fn usual(sums: &[BucketSum]) -> Vec<Sent> {
+    let routed = sums.iter().filter(|sum| matches!(sum.kind, RowKind::Flow | RowKind::LaterFragments));
+    let sent = routed.map(|sum| Sent {
+        device: sum.device,
+        name: sum.name.clone(),
+        network: if sum.name.is_none() { sum.network.clone() } else { Network::default() },
+        marks: if sum.marks.has(Marks::WITHHELD) { Marks::WITHHELD } else { Marks::default() },
+        application: sum.application,
+        by_bucket: vec![(sum.bucket, sum.volume.up_bytes)],
+    });
+    tidied(sent.collect())
+}
+
+/// Each device and destination once, in order, each day once.
+fn tidied(sent: Vec<Sent>) -> Vec<Sent> {
+    let order = |s: &Sent| (s.device, s.name.clone(), s.network.clone(), s.marks, s.application);
+    let mut tidied = BTreeMap::new();
+    for sent in sent {
+        let (_, days): &mut (Sent, BTreeMap<usize, u64>) =
+            tidied.entry(order(&sent)).or_insert_with(|| (sent.clone(), BTreeMap::new()));
+        sent.by_bucket.iter().for_each(|(day, bytes)| *days.entry(*day).or_insert(0) += bytes);
     }
-    usual
+    tidied.into_values().map(|(sent, days)| Sent { by_bucket: days.into_iter().collect(), ..sent }).collect()
 }
 
 fn by_device(sums: &[BucketSum]) -> BTreeMap<(usize, Mac), u64> {
@@ -205,12 +217,12 @@ proptest! {
             let (days, hours) = (days(), hours());
             let found = reader(path).before(&days, Some(&hours), &Filter::default()).unwrap();
             let whole = |buckets: &Buckets| reader(path).bucketed(buckets, &Filter::default()).unwrap();
-            prop_assert_eq!(usual(&found.days), usual(&whole(&days)));
+            prop_assert_eq!(tidied(found.days.clone()), usual(&whole(&days)));
             let fine_hours: Vec<_> = whole(&hours).into_iter().filter(|sum| !sum.is_coarse).collect();
             prop_assert_eq!(by_device(&found.hours), by_device(&fine_hours));
             prop_assert!(found.hours.iter().all(|sum| sum.name.is_none() && !sum.is_coarse));
             let without = reader(path).before(&days, None, &Filter::default()).unwrap();
-            prop_assert_eq!((usual(&without.days), without.hours.len()), (usual(&found.days), 0));
+            prop_assert_eq!((tidied(without.days), without.hours.len()), (tidied(found.days), 0));
         }
 
         let found = reader(&coarse).bucketed(&days(), &Filter::default()).unwrap();

@@ -71,6 +71,23 @@ pub struct BucketSum {
     pub is_coarse: bool,
 }
 
+/// What one device sent to one destination, in each bucket in which there was any contact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// The device; of merged ones the one that the others were merged into.
+    pub device: Mac,
+    /// The destination's name, if there is one.
+    pub name: Option<DomainName>,
+    /// Whose network it is in; unknown where there is a name.
+    pub network: Network,
+    /// [`Marks::WITHHELD`] or nothing.
+    pub marks: Marks,
+    /// Which protocol was recognised.
+    pub application: Application,
+    /// Bytes up, with the place of the bucket; a bucket may be there more than once.
+    pub by_bucket: Vec<(usize, u64)>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

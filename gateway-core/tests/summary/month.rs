@@ -3,7 +3,7 @@
 
 use gateway_core::application::Application;
 use gateway_core::enrich::owners::Purpose;
-use gateway_core::query::buckets::{BucketSum, Buckets};
+use gateway_core::query::buckets::{BucketSum, Buckets, Sent};
 use gateway_core::query::{Counted, DeviceInfo, TimeRange};
 use gateway_core::report::summary::input::{Known, SummaryInput, Sums};
 use gateway_core::report::who::{NameFacts, Owned, Source};
@@ -169,7 +169,7 @@ impl Month {
         hours.sums.iter().for_each(|sum| stored.add(sum.volume));
         SummaryInput {
             hours_before: sums(nights, &self.rows),
-            days_before: sums(days, &self.rows),
+            days_before: sums(days, &self.rows).map(sent),
             is_whole_day: range == TimeRange { since: midnight(day), until: midnight(day + 1) },
             now: WallTime(range.until.0 + HOUR),
             counted: touching(range),
@@ -195,6 +195,21 @@ impl Month {
             hours,
         }
     }
+}
+
+/// What of it was sent to the world, as the shell gathers it for the days before.
+fn sent(days: Sums) -> Sums<Sent> {
+    let Sums { buckets, offsets, sums } = days;
+    let routed = sums.into_iter().filter(|sum| matches!(sum.kind, RowKind::Flow | RowKind::LaterFragments));
+    let of = |sum: BucketSum| Sent {
+        device: sum.device,
+        network: if sum.name.is_none() { sum.network } else { Network::default() },
+        name: sum.name,
+        marks: sum.marks,
+        application: sum.application,
+        by_bucket: vec![(sum.bucket, sum.volume.up_bytes)],
+    };
+    Sums { buckets, offsets, sums: routed.map(of).collect() }
 }
 
 fn told(at: WallTime, device: Mac, name: &'static str, up: u64, down: u64) -> Told {

@@ -6,7 +6,7 @@ use super::reader::Reader;
 use anyhow::Context;
 use gateway_core::query::TimeRange;
 use gateway_core::units::{DomainName, Mac, Volume, WallTime};
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
@@ -38,13 +38,11 @@ impl Reader {
     /// # Errors
     /// If the database cannot be read.
     pub fn contacted(&self, range: TimeRange) -> anyhow::Result<BTreeMap<Mac, Contacted>> {
-        let sql = "SELECT id, mac FROM device";
-        let macs = self.all(sql, [], |row| Ok((row.get(0)?, mac_of(row.get_ref(1)?.as_blob()?)?)));
-        let macs: HashMap<i64, Mac> = macs.context("read the devices")?.into_iter().collect();
+        let macs = self.macs()?;
         let mut sets = BTreeMap::<Mac, (BTreeSet<DomainName>, Volume)>::new();
         let sums = self.by_device_and_name(range).context("read what the devices contacted")?;
         for (device, name, more) in sums {
-            let mac = macs.get(&device).with_context(|| format!("find the device {device} of a row"))?;
+            let mac = macs.get(&device).with_context(|| no_device(device))?;
             let (names, volume) = sets.entry(*mac).or_default();
             names.extend(name);
             volume.add(more);
@@ -61,18 +59,36 @@ impl Reader {
     /// # Errors
     /// If the database cannot be read.
     pub fn askers(&self) -> anyhow::Result<Vec<(Mac, Ipv4Addr, WallTime, WallTime)>> {
-        let sql = "SELECT d.mac, a.asker_ipv4, MIN(a.answered_at), MAX(a.answered_at) \
-                   FROM answer a JOIN device d ON d.id = a.device \
-                   WHERE length(a.asker_ipv4) = 4 AND a.answered_at IS NOT NULL \
-                   GROUP BY a.device, a.asker_ipv4 ORDER BY d.mac, a.asker_ipv4";
-        let found = self
-            .all(sql, [], |row| {
-                let device = mac_of(row.get_ref(0)?.as_blob()?)?;
-                let asker = ipv4_of(row.get_ref(1)?.as_blob()?)?;
-                Ok(asker.map(|asker| Ok((device, asker, WallTime(row.get(2)?), WallTime(row.get(3)?)))))
-            })
-            .context("read who asked the DNS")?;
-        Ok(found.into_iter().flatten().collect::<rusqlite::Result<_>>()?)
+        type Askers = BTreeMap<(i64, Ipv4Addr), (i64, i64)>;
+        let sql = "SELECT device, asker_ipv4, answered_at FROM answer WHERE answered_at IS NOT NULL";
+        let read = || {
+            let mut statement = self.db.prepare_cached(sql)?;
+            let mut rows = statement.query([])?;
+            let mut askers = Askers::new();
+            while let Some(row) = rows.next()? {
+                let Some(asker) = ipv4_of(row.get_ref(1)?.as_blob()?)? else { continue };
+                let at: i64 = row.get(2)?;
+                let (first, last) = askers.entry((row.get(0)?, asker)).or_insert((at, at));
+                (*first, *last) = ((*first).min(at), (*last).max(at));
+            }
+            Ok::<_, rusqlite::Error>(askers)
+        };
+        let askers = read().context("read who asked the DNS")?;
+        let macs = self.macs()?;
+        let mac_of = |device| macs.get(device).copied().with_context(|| no_device(*device));
+        let found = askers.iter().map(|((device, asker), (first, last))| {
+            Ok((mac_of(device)?, *asker, WallTime(*first), WallTime(*last)))
+        });
+        let mut found: Vec<_> = found.collect::<anyhow::Result<_>>()?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The MAC addresses by the devices' numbers.
+    fn macs(&self) -> anyhow::Result<HashMap<i64, Mac>> {
+        let read = |row: &Row<'_>| Ok((row.get(0)?, mac_of(row.get_ref(1)?.as_blob()?)?));
+        let macs = self.all("SELECT id, mac FROM device", [], read).context("read the devices")?;
+        Ok(macs.into_iter().collect())
     }
 
     /// Every name that devices gave themselves, by device.
@@ -106,4 +122,8 @@ impl Reader {
         let found = self.one(sql, [a.0.to_vec().into(), b.0.to_vec().into()], |_| Ok(())).optional();
         found.map(|found| found.is_some()).context("look whether two devices were seen together")
     }
+}
+
+fn no_device(id: i64) -> String {
+    format!("find the device {id} of a row")
 }

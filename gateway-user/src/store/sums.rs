@@ -8,7 +8,7 @@ mod words;
 
 pub use before::Before;
 
-use key::{Detail, Key, NO_PEER, Quick, Sums};
+use key::{Detail, Key, Quick, Sums};
 use scan::{Holder, Places};
 use words::Words;
 
@@ -18,7 +18,7 @@ use super::reader::{Reader, read_volume};
 use anyhow::Context;
 use gateway_core::query::buckets::{BucketSum, Buckets};
 use gateway_core::query::{Filter, FlowSum, TimeRange};
-use gateway_core::row::{Marks, Network, RowKey, RowKind};
+use gateway_core::row::{Marks, RowKey, RowKind};
 use gateway_core::units::{DomainName, Volume, WallTime};
 use rusqlite::types::Value;
 use std::collections::HashMap;
@@ -167,7 +167,7 @@ impl Reader {
     ) -> anyhow::Result<Sums> {
         let mut sums = Sums::default();
         self.each_row(range, filter, &detail.columns(), place, |(bucket, is_coarse), holder, row| {
-            let key = Key { bucket, is_coarse, ..Key::read(row, detail)? };
+            let key = Key { bucket, is_coarse, ..Key::read(row)? };
             let sum = sums.entry(key).or_insert_with(|| Sum::of(holder));
             sum.volume.add(read_volume(row, 5)?);
             let conversations = row.get::<_, i64>(9)?.cast_unsigned();
@@ -206,12 +206,7 @@ impl Reader {
         })
     }
 
-    /// Where a key has no peer the network is unknown.
     fn bucket_sum(&self, words: &mut Words, key: &Key, sum: &Sum) -> anyhow::Result<BucketSum> {
-        let network = match key.peer {
-            NO_PEER => Network::default(),
-            peer => words.peer(self, peer)?.1,
-        };
         Ok(BucketSum {
             bucket: key.bucket,
             device: words.device(key.device)?,
@@ -220,7 +215,7 @@ impl Reader {
             marks: marks_of(key.small.marks())?,
             application: application_of(key.small.application())?,
             kind: kind_of(key.small.kind())?,
-            network,
+            network: words.network(self, key.peer)?,
             volume: sum.volume,
             conversations: sum.conversations,
             is_coarse: key.is_coarse,

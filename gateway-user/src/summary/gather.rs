@@ -4,7 +4,7 @@ use crate::cli::when;
 use crate::config::KnownConfig;
 use crate::store::Reader;
 use anyhow::Context;
-use gateway_core::query::buckets::{BucketSum, Buckets};
+use gateway_core::query::buckets::{BucketSum, Buckets, Sent};
 use gateway_core::query::{Filter, TimeRange};
 use gateway_core::report::summary::input::{SummaryInput, Sums};
 use gateway_core::units::{Mac, WallTime};
@@ -99,7 +99,7 @@ fn before(
     days: Vec<WallTime>,
     hours: Vec<WallTime>,
     filter: &Filter,
-) -> anyhow::Result<(Option<Sums>, Option<Sums>)> {
+) -> anyhow::Result<(Option<Sums<Sent>>, Option<Sums>)> {
     let (day_offsets, hour_offsets) = (offsets(&days), offsets(&hours));
     let Some(days) = Buckets::between(days) else { return Ok((None, None)) };
     let hours = Buckets::between(hours);

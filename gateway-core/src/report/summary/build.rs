@@ -22,13 +22,15 @@ use std::collections::BTreeMap;
 #[must_use]
 pub fn build(input: &SummaryInput, facts_of: &dyn Fn(&DomainName) -> NameFacts) -> Summary {
     let before = input.days_before.iter().flat_map(|days| &days.sums);
-    let namer = Namer::of(input.hours.sums.iter().chain(before), facts_of);
+    let names_before = before.filter_map(|sent| sent.name.as_ref());
+    let names_now = input.hours.sums.iter().filter_map(|sum| sum.name.as_ref());
+    let namer = Namer::of(names_now.chain(names_before), facts_of);
     let slots: Vec<Slot> = input.hours.slots().collect();
     let past = Past::of(input.days_before.as_ref(), &input.counted_before, &namer);
     let range = input.hours.buckets.range();
     let scene = Scene {
-        range,
         observed: observed(&slots, &input.counted),
+        is_observed: observed(&[Slot { range, offset: 0 }], &input.counted) == [true],
         hours: Hours::of(input.hours_before.as_ref(), &input.counted_before),
         slots: &slots,
         past: &past,
@@ -63,9 +65,10 @@ pub fn build(input: &SummaryInput, facts_of: &dyn Fn(&DomainName) -> NameFacts) 
 }
 
 struct Scene<'a> {
-    range: TimeRange,
     slots: &'a [Slot],
     observed: Vec<bool>,
+    /// What is new cannot be undone by a hole in the range, but what is usual of a day needs the day.
+    is_observed: bool,
     hours: Hours,
     past: &'a Past,
     namer: &'a Namer<'a>,
@@ -108,7 +111,7 @@ impl Scene<'_> {
         for place in &mut places {
             self.compare(mac, place, can_be_new);
         }
-        let compared = self.input.is_whole_day && self.is_observed();
+        let compared = self.input.is_whole_day && self.is_observed;
         DeviceSummary {
             mac,
             name: info.map_or_else(|| format!("unnamed {mac}"), DeviceInfo::display_name),
@@ -126,17 +129,11 @@ impl Scene<'_> {
         }
     }
 
-    /// What is new cannot be undone by a hole in the range, but what is usual of a day needs the day.
-    fn is_observed(&self) -> bool {
-        let whole = Slot { range: self.range, offset: 0 };
-        observed(&[whole], &self.input.counted) == [true]
-    }
-
     fn compare(&self, mac: Mac, place: &mut Place, can_be_new: bool) {
         let is_named = matches!(place.site, Site::Name(_)) && !place.is_unsure;
         place.is_new = can_be_new && is_named && !self.past.has_met(mac, &place.site);
         // What has just appeared has no usual day.
-        if self.input.is_whole_day && self.is_observed() && is_named && !place.is_new {
+        if self.input.is_whole_day && self.is_observed && is_named && !place.is_new {
             place.upload = self.past.upload_to(mac, &place.site, place.volume.up_bytes);
         }
     }

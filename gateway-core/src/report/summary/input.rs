@@ -1,6 +1,6 @@
 //! What a summary is made from, as the shell gathers it.
 
-use crate::query::buckets::{BucketSum, Buckets};
+use crate::query::buckets::{BucketSum, Buckets, Sent};
 use crate::query::{Counted, DeviceInfo, TimeRange};
 use crate::report::civil::Civil;
 use crate::report::known::KnownEntry;
@@ -10,16 +10,16 @@ use std::collections::BTreeSet;
 
 /// Stretches of the calendar with the rows that began in each.
 #[derive(Clone, Debug)]
-pub struct Sums {
+pub struct Sums<S = BucketSum> {
     /// The stretches.
     pub buckets: Buckets,
     /// Seconds that local clocks are ahead of UTC where each stretch begins.
     pub offsets: Vec<i32>,
     /// The rows, added up by stretch.
-    pub sums: Vec<BucketSum>,
+    pub sums: Vec<S>,
 }
 
-impl Sums {
+impl<S> Sums<S> {
     /// Each stretch with its offset.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         let offset_of = |place: usize| self.offsets.get(place).copied().unwrap_or(0);
@@ -72,8 +72,9 @@ pub struct Known {
 pub struct SummaryInput {
     /// The range, by local hour.
     pub hours: Sums,
-    /// The whole local days before the day that the range begins in, by day; `None` if there is nothing before.
-    pub days_before: Option<Sums>,
+    /// The whole local days before the day that the range begins in, by day: what was sent to the world. `None` if
+    /// there is nothing before. The same device and destination may be there more than once.
+    pub days_before: Option<Sums<Sent>>,
     /// The last of these days, by local hour: from them the quiet hours are learned. Devices and kinds are enough.
     pub hours_before: Option<Sums>,
     /// Is the range one whole local day? Only days are compared with days.

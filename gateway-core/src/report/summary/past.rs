@@ -3,8 +3,9 @@
 use super::input::{Slot, Sums};
 use super::model::{Site, Usual};
 use super::observed::observed;
-use super::places::{Namer, is_routed};
+use super::places::Namer;
 use crate::query::Counted;
+use crate::query::buckets::Sent;
 use crate::units::Mac;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +31,7 @@ pub(super) struct Past {
 }
 
 impl Past {
-    pub(super) fn of(sums: Option<&Sums>, counted: &[Counted], namer: &Namer<'_>) -> Self {
+    pub(super) fn of(sums: Option<&Sums<Sent>>, counted: &[Counted], namer: &Namer<'_>) -> Self {
         let slots: Vec<Slot> = sums.map(|sums| sums.slots().collect()).unwrap_or_default();
         let mut past = Self {
             days: slots.len(),
@@ -39,15 +40,11 @@ impl Past {
             to_site: BTreeMap::new(),
             hidden: BTreeSet::new(),
         };
-        for sum in sums.iter().flat_map(|sums| &sums.sums).filter(|sum| is_routed(sum.kind)) {
-            let bytes = sum.volume.up_bytes;
-            let add = |days: &mut BTreeMap<usize, u64>| {
-                let day = days.entry(sum.bucket).or_default();
-                *day = day.saturating_add(bytes);
-            };
-            add(past.upload.entry(sum.device).or_default());
-            add(past.to_site.entry((sum.device, namer.site_of(sum))).or_default());
-            past.hidden.insert((sum.device, sum.application));
+        for sent in sums.iter().flat_map(|sums| &sums.sums) {
+            let site = namer.site_of(sent.name.as_ref(), &sent.network, sent.marks);
+            add(past.upload.entry(sent.device).or_default(), sent);
+            add(past.to_site.entry((sent.device, site)).or_default(), sent);
+            past.hidden.insert((sent.device, sent.application));
         }
         past
     }
@@ -83,6 +80,13 @@ impl Past {
     /// What it sent one destination beside its usual day; a day without contact counts as 0.
     pub(super) fn upload_to(&self, device: Mac, site: &Site, now: u64) -> Option<Usual> {
         usual(now, &self.days_of(device), self.to_site.get(&(device, site.clone())))
+    }
+}
+
+fn add(days: &mut BTreeMap<usize, u64>, sent: &Sent) {
+    for (day, bytes) in &sent.by_bucket {
+        let sum = days.entry(*day).or_default();
+        *sum = sum.saturating_add(*bytes);
     }
 }
 

@@ -18,10 +18,10 @@ pub(super) struct Namer<'a>(BTreeMap<&'a DomainName, NameFacts>);
 
 impl<'a> Namer<'a> {
     pub(super) fn of(
-        sums: impl Iterator<Item = &'a BucketSum>,
+        names: impl Iterator<Item = &'a DomainName>,
         facts_of: &dyn Fn(&DomainName) -> NameFacts,
     ) -> Self {
-        let names: BTreeSet<&DomainName> = sums.filter_map(|sum| sum.name.as_ref()).collect();
+        let names: BTreeSet<&DomainName> = names.collect();
         Self(names.into_iter().map(|name| (name, facts_of(name))).collect())
     }
 
@@ -29,14 +29,14 @@ impl<'a> Namer<'a> {
         sum.name.as_ref().and_then(|name| self.0.get(name))
     }
 
-    /// The destination of a row.
-    pub(super) fn site_of(&self, sum: &BucketSum) -> Site {
-        match (&sum.name, sum.network.asn) {
+    /// The destination of rows.
+    pub(super) fn site_of(&self, name: Option<&DomainName>, network: &Network, marks: Marks) -> Site {
+        match (name, network.asn) {
             (Some(name), _) => {
-                let registrable = self.facts(sum).and_then(|facts| facts.registrable.clone());
+                let registrable = self.0.get(name).and_then(|facts| facts.registrable.clone());
                 Site::Name(registrable.unwrap_or_else(|| name.clone()))
             }
-            (None, _) if sum.marks.has(Marks::WITHHELD) => Site::Withheld,
+            (None, _) if marks.has(Marks::WITHHELD) => Site::Withheld,
             (None, Some(asn)) => Site::Network(asn),
             (None, None) => Site::Unknown,
         }
@@ -75,7 +75,7 @@ impl Places {
     /// Adds a row that is routed.
     pub(super) fn add(&mut self, sum: &BucketSum, is_night: bool, namer: &Namer<'_>) {
         let bytes = sum.volume.bytes();
-        let place = self.0.entry(namer.site_of(sum)).or_default();
+        let place = self.0.entry(namer.site_of(sum.name.as_ref(), &sum.network, sum.marks)).or_default();
         grow(&mut place.owners, namer.owner_of(sum), bytes);
         place.names.extend(sum.name.clone());
         if let Some(purpose) = namer.purpose_of(sum) {

@@ -143,18 +143,16 @@ impl std::hash::Hash for Key {
 
 impl Key {
     /// From columns 1 to 4 of a row; its bucket is still to be told.
-    pub(super) fn read(row: &Row<'_>, detail: Detail) -> rusqlite::Result<Self> {
-        let device = row.get(1)?;
-        let (peer, name) = match detail {
-            Detail::Device => (NO_PEER, 0),
-            _ => (row.get(2)?, row.get(3)?),
-        };
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let (device, peer, name) = (row.get(1)?, row.get(2)?, row.get(3)?);
         Ok(Self { device, peer, name, small: Small(row.get(4)?), bucket: 0, is_coarse: false })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests panic on purpose")]
+
     use super::*;
 
     #[test]

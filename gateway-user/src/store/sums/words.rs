@@ -1,5 +1,6 @@
 //! What the numbers in rows stand for.
 
+use super::key::NO_PEER;
 use crate::store::column::{addr_of, mac_of};
 use crate::store::ids::read_network;
 use crate::store::reader::Reader;
@@ -38,6 +39,11 @@ impl Words {
         let name = reader.one("SELECT text FROM name WHERE id = ?", [id.into()], read)?;
         self.names.insert(id, name.clone());
         Ok(name)
+    }
+
+    /// The network of a peer; unknown where a key has no peer.
+    pub(super) fn network(&mut self, reader: &Reader, peer: i64) -> anyhow::Result<Network> {
+        if peer == NO_PEER { Ok(Network::default()) } else { Ok(self.peer(reader, peer)?.1) }
     }
 
     pub(super) fn peer(&mut self, reader: &Reader, id: i64) -> anyhow::Result<(IpAddr, Network)> {
