@@ -9,8 +9,8 @@ use gateway_core::query::{Counted, Filter, FlowSum, NameMatch, TimeRange};
 use gateway_core::report::coverage::coverage;
 use gateway_core::report::top::{By, TopOf, top};
 use gateway_core::report::who::NameFacts;
-use gateway_core::row::{Batch, Evidence, FlowRow, Interval, Marks, Network, RowKind};
-use gateway_core::units::{BootTime, Country, Mac, WallTime};
+use gateway_core::row::{Batch, Evidence, FlowRow, Interval, LateName, Marks, Network, RowKind};
+use gateway_core::units::{BootTime, Country, DomainName, Mac, Volume, WallTime};
 use gateway_user::store::{Appended, Grain, Ladder, Reader, Upkeep, Writer};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -74,7 +74,8 @@ fn drains(rows: &[Vec<Made>], minutes: u64) -> Vec<Batch> {
 
 fn upkeep(writer: &mut Writer, ladder: &Ladder, now: i64) -> Vec<Upkeep> {
     let step = || writer.upkeep(ladder, &berlin(), WallTime(now)).unwrap();
-    std::iter::repeat_with(step).take_while(|done| *done != Upkeep::Nothing).collect()
+    let steps = std::iter::repeat_with(step).take_while(|done| *done != Upkeep::Nothing);
+    steps.filter(|done| !matches!(done, Upkeep::Remembered(_))).collect()
 }
 
 fn stored(path: &Path, batches: &[Batch]) -> Writer {
@@ -143,7 +144,7 @@ fn usual(sums: &[BucketSum]) -> Vec<Sent> {
     let sent = routed.map(|sum| Sent {
         device: sum.device,
         name: sum.name.clone(),
-        network: if sum.name.is_none() { sum.network.clone() } else { Network::default() },
+        network: Network { asn: sum.network.asn.filter(|_| sum.name.is_none()), ..Network::default() },
         marks: if sum.marks.has(Marks::WITHHELD) { Marks::WITHHELD } else { Marks::default() },
         application: sum.application,
         by_bucket: vec![(sum.bucket, sum.volume.up_bytes)],
@@ -196,6 +197,8 @@ proptest! {
         let now = MIDNIGHT + 4 * DAY + DAY / 2;
         let steps = upkeep(&mut writer, &ladder(), now);
         prop_assert!(steps.iter().any(|s| matches!(s, Upkeep::Moved(Grain::Day, _))), "{:?}", steps);
+        prop_assert_eq!((kept_days(&fine), kept_days(&coarse)), (0, 4));
+        prop_assert_eq!(reader(&coarse).faults().unwrap(), Vec::<String>::new());
 
         for buckets in [days(), hours()] {
             let found = reader(&fine).bucketed(&buckets, &Filter::default()).unwrap();
@@ -221,6 +224,10 @@ proptest! {
             let fine_hours: Vec<_> = whole(&hours).into_iter().filter(|sum| !sum.is_coarse).collect();
             prop_assert_eq!(by_device(&found.hours), by_device(&fine_hours));
             prop_assert!(found.hours.iter().all(|sum| sum.name.is_none() && !sum.is_coarse));
+            let names = |found: BTreeMap<Mac, Vec<DomainName>>| found.into_iter().filter(|(_, n)| !n.is_empty());
+            let contacted = reader(path).contacted(TimeRange::EVER).unwrap();
+            let contacted = contacted.into_iter().map(|(mac, contacted)| (mac, contacted.names)).collect();
+            prop_assert!(names(reader(path).contacted_names(TimeRange::EVER).unwrap()).eq(names(contacted)));
             let without = reader(path).before(&days, None, &Filter::default()).unwrap();
             prop_assert_eq!((tidied(without.days), without.hours.len()), (tidied(found.days), 0));
         }
@@ -377,4 +384,96 @@ fn what_never_got_a_date_waits_for_its_boot_to_end_and_for_want_of_room() {
     let whole =
         reader(&path).undated_elsewhere(TimeRange { since: WallTime(now), until: WallTime(now) }).unwrap();
     assert!(whole.is_some(), "that it had no date stays known");
+}
+
+fn kept_days(path: &Path) -> i64 {
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.query_row("SELECT COUNT(*) FROM usual_day", [], |row| row.get(0)).unwrap()
+}
+
+/// Four days of one destination, kept as usual.
+fn usual_days(path: &Path) -> (Writer, Vec<Batch>) {
+    let rows: Vec<Vec<Made>> = (0..300).map(|at| vec![(0, 1, 1, 1_000 + at, 5)]).collect();
+    let batches = drains(&rows, 20);
+    let mut writer = stored(path, &batches);
+    upkeep(&mut writer, &wide(), MIDNIGHT + 4 * DAY + DAY / 2);
+    assert_eq!(kept_days(path), 4);
+    (writer, batches)
+}
+
+/// Nothing is added up.
+fn wide() -> Ladder {
+    Ladder { raw_days: 90, hourly_days: 90, ..ladder() }
+}
+
+fn sent_by_day(path: &Path) -> BTreeMap<usize, u64> {
+    let mut by_day = BTreeMap::new();
+    for sent in reader(path).before(&days(), None, &Filter::default()).unwrap().days {
+        sent.by_bucket.iter().for_each(|(day, bytes)| *by_day.entry(*day).or_insert(0) += bytes);
+    }
+    by_day
+}
+
+#[test]
+fn a_day_that_is_kept_is_what_is_read_until_its_intervals_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usual.db");
+    let (mut writer, batches) = usual_days(&path);
+    let before = sent_by_day(&path);
+    let db = rusqlite::Connection::open(&path).unwrap();
+    // A forged sum shows that it is read, and that `telltale db verify` finds it.
+    db.execute(
+        "UPDATE usual_sent SET up_bytes = up_bytes + 1 WHERE day = (SELECT MIN(id) FROM usual_day)",
+        [],
+    )
+    .unwrap();
+    let forged = sent_by_day(&path);
+    assert_eq!(before.values().sum::<u64>() + 1, forged.values().sum::<u64>());
+    assert!(matches!(reader(&path).faults().unwrap().as_slice(), [one] if one.contains("its rows have")));
+    // Another interval on each day: the rows are read again, the forged sum is not.
+    let last = batches.last().unwrap().epoch.epoch;
+    for (number, hour) in (1..).zip([3, 27, 51, 75]) {
+        writer.append(&drain(last + number, hour * 60 + 1, 1, &[(0, 1, 1, 7, 0)])).unwrap();
+    }
+    let after = sent_by_day(&path);
+    assert_eq!(after.values().sum::<u64>(), before.values().sum::<u64>() + 4 * 7);
+    // The next day makes them anew.
+    upkeep(&mut writer, &wide(), MIDNIGHT + 5 * DAY + DAY / 2);
+    assert_eq!((kept_days(&path), sent_by_day(&path)), (5, after));
+    assert_eq!(reader(&path).faults().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn what_changes_rows_in_place_takes_the_day_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usual.db");
+    let (mut writer, batches) = usual_days(&path);
+    let first = batches.first().unwrap();
+    let mut late = drain(batches.last().unwrap().epoch.epoch + 1, 4 * 24 * 60 + 13 * 60, 20, &[]);
+    late.late_names = vec![LateName {
+        epoch: first.epoch.clone(),
+        from: first.rows[0].key.clone(),
+        name: name("late.example.net"),
+        evidence: Evidence::TlsSni,
+        marks: Marks::default(),
+        application: first.rows[0].key.application,
+        answer_secs: None,
+        volume: Volume { up_bytes: 10, up_packets: 1, ..Volume::default() },
+    }];
+    writer.append(&late).unwrap();
+    assert_eq!(kept_days(&path), 3);
+    let forget = |name: &str| gateway_user::store::forget_name(&path, &name.parse::<NameMatch>().unwrap());
+    forget("never.example.com").unwrap();
+    assert_eq!(kept_days(&path), 3, "nothing had that name");
+    forget("late.example.net").unwrap();
+    assert_eq!(kept_days(&path), 0);
+}
+
+#[test]
+fn days_from_before_a_month_are_no_longer_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usual.db");
+    let (mut writer, _) = usual_days(&path);
+    upkeep(&mut writer, &wide(), MIDNIGHT + 33 * DAY + DAY / 2);
+    assert_eq!(kept_days(&path), 3, "of five");
 }

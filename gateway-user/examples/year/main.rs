@@ -146,6 +146,13 @@ fn measure(path: &Path, days: u64) -> anyhow::Result<()> {
     cold(path, "yesterday by the hour", |r| Ok(r.bucketed(&hours, &all)?.len()))?;
     let month = days_of(days.saturating_sub(31), days - 1)?;
     cold(path, "30 earlier days by the day", |r| Ok(r.bucketed(&month, &all)?.len()))?;
+    let nights = Buckets::between(
+        (0..=14 * 24).map(|h| WallTime(at(days.saturating_sub(15)).0 + (h * HOUR) as i64)).collect(),
+    )
+    .context("make hours")?;
+    cold(path, "the same with two weeks by the hour (summary)", |r| {
+        Ok(r.before(&month, Some(&nights), &all)?.days.len())
+    })?;
     let year = days_of(0, days)?;
     cold(path, "all days by the day", |r| Ok(r.bucketed(&year, &all)?.len()))
 }

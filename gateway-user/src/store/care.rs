@@ -95,6 +95,7 @@ impl Reader {
              FROM interval o) a ON a.id = i.id WHERE l.bytes <> a.bytes LIMIT 20"
         );
         faults.extend(self.all(&law, [], text).context("check the account")?);
+        faults.extend(self.usual_faults()?);
         Ok(faults)
     }
 

@@ -53,6 +53,20 @@ impl Reader {
         Ok(found.collect())
     }
 
+    /// The names under which each device had contact with the world in a range.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn contacted_names(&self, range: TimeRange) -> anyhow::Result<BTreeMap<Mac, Vec<DomainName>>> {
+        let macs = self.macs()?;
+        let mut names = BTreeMap::<Mac, BTreeSet<DomainName>>::new();
+        for (device, name) in self.devices_and_names(range).context("read what the devices contacted")? {
+            let mac = macs.get(&device).with_context(|| no_device(device))?;
+            names.entry(*mac).or_default().insert(name);
+        }
+        Ok(names.into_iter().map(|(mac, names)| (mac, names.into_iter().collect())).collect())
+    }
+
     /// From which IPv4 addresses the DNS was asked through each MAC address, and the first and last time, as far as
     /// answers are kept.
     ///

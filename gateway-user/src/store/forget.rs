@@ -3,6 +3,7 @@
 
 use super::care::rewrite;
 use super::conditions::{Conditions, device_condition, name_condition};
+use super::usual::unlearn_all;
 use super::{memory, open};
 use anyhow::Context;
 use gateway_core::query::{DeviceMatch, NameMatch};
@@ -100,6 +101,7 @@ fn forget_in_one(
     if ids.is_empty() {
         return Ok(None);
     }
+    unlearn_all(&tx)?;
     let mut done = remove(&tx, &ids)?;
     // Of conversations that were under way a key alone tells who had them.
     memory::forget_conversations(&tx)?;

@@ -3,6 +3,7 @@
 use super::append::Place;
 use super::column::{count, counts, table_id};
 use super::ids::Ids;
+use super::usual::unlearn_interval;
 use gateway_core::row::LateName;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -45,6 +46,7 @@ fn move_volume(db: &Connection, ids: &mut Ids, interval: i64, late: &LateName) -
         ..from
     };
     let Some((held, conversations)) = held_at(db, from)? else { return Ok(false) };
+    unlearn_interval(db, interval)?;
     let wanted = counts(late.volume)?;
     if from == to {
         return Ok(true);

@@ -21,6 +21,7 @@ mod roll_up;
 mod sightings;
 mod sums;
 mod told;
+mod usual;
 mod writer;
 
 pub use answers::{KEPT_FOR_SECS, MAX_ANSWERS};

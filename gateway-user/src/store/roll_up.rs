@@ -5,6 +5,7 @@
 //! to be seen.
 
 use super::Writer;
+use super::usual::unlearn;
 use anyhow::Context;
 use gateway_core::query::TimeRange;
 use gateway_core::units::WallTime;
@@ -67,6 +68,8 @@ pub enum Upkeep {
     Nothing,
     /// Rows that began in this stretch are of this grain now.
     Moved(Grain, TimeRange),
+    /// What was usual on this day is kept now.
+    Remembered(TimeRange),
     /// Free pages were given back to the file system.
     Shrunk,
 }
@@ -138,6 +141,9 @@ impl Writer {
             if let Some(stretch) = self.oldest(from, to, zone, due, which)? {
                 return self.step_down(from, to, stretch, which);
             }
+        }
+        if let Some(day) = self.remember_day(zone, now)? {
+            return Ok(Upkeep::Remembered(day));
         }
         self.shrink()
     }
@@ -215,7 +221,7 @@ fn used_bytes(db: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// The hour or the day of the zone that a moment is in.
-fn stretch_of(at: i64, grain: Grain, zone: &TimeZone) -> anyhow::Result<TimeRange> {
+pub(super) fn stretch_of(at: i64, grain: Grain, zone: &TimeZone) -> anyhow::Result<TimeRange> {
     let local = Timestamp::from_nanosecond(at.into())?.to_zoned_datetime(zone.clone());
     let (since, until) = if grain == Grain::Hour {
         // The minutes into the local hour; an hour has sixty, whatever the clocks are put to in it.
@@ -362,6 +368,7 @@ fn fold(tx: &Transaction<'_>, run: &Run, to: Grain) -> anyhow::Result<()> {
 
 /// Removes the rows of a stretch. What they held is said in the ledger, so that the account still adds up.
 fn expire(tx: &Transaction<'_>, from: Grain, stretch: TimeRange, which: Which) -> anyhow::Result<()> {
+    unlearn(tx, stretch)?;
     for line in lines(tx, from, stretch, which)? {
         tx.prepare_cached(
             "INSERT INTO ledger SELECT ?1, 'expired', packets, bytes FROM (SELECT SUM(up_packets + down_packets) \

@@ -15,13 +15,14 @@ use words::Words;
 use super::column::{application_of, evidence_of, kind_of, marks_of, opened_by_of};
 use super::conditions::{Conditions, device_condition, name_condition, peer_condition};
 use super::reader::{Reader, read_volume};
+use super::usual::gaps;
 use anyhow::Context;
 use gateway_core::query::buckets::{BucketSum, Buckets};
 use gateway_core::query::{Filter, FlowSum, TimeRange};
 use gateway_core::row::{Marks, RowKey, RowKind};
 use gateway_core::units::{DomainName, Volume, WallTime};
 use rusqlite::types::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 /// What is added up.
@@ -111,7 +112,7 @@ impl Reader {
         found.collect::<anyhow::Result<_>>().context("read the rows by time")
     }
 
-    /// What each device, by its number and not as merged, exchanged under each name; in no order, a name perhaps twice.
+    /// What each device, by its number and not as merged, exchanged under each name of the world; in no order.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -120,11 +121,11 @@ impl Reader {
         range: TimeRange,
     ) -> anyhow::Result<Vec<(i64, Option<DomainName>, Volume)>> {
         let mut sums = HashMap::<_, Volume, BuildHasherDefault<Quick>>::default();
-        let columns = "device, name, up_bytes, down_bytes, up_packets, down_packets";
+        let columns = format!("device, {}, up_bytes, down_bytes, up_packets, down_packets", routed_name());
         self.each_row(
             range,
             &Filter::default(),
-            columns,
+            &columns,
             |_| Some(()),
             |(), _, row| {
                 let key: (i64, i64) = (row.get(1)?, row.get(2)?);
@@ -135,6 +136,36 @@ impl Reader {
         let mut words = Words::of(self)?;
         let of = |((device, name), volume)| Ok((device, words.name(self, name)?, volume));
         sums.into_iter().map(of).collect()
+    }
+
+    /// The names under which each device, by its number, had contact with the world; in no order, each once.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub(super) fn devices_and_names(&self, range: TimeRange) -> anyhow::Result<Vec<(i64, DomainName)>> {
+        let mut found = HashSet::<(i64, i64), BuildHasherDefault<Quick>>::default();
+        let kept = self.usual_days(range)?;
+        for (id, _) in &kept {
+            let sql = "SELECT DISTINCT device, name FROM usual_sent WHERE day = ? AND name <> 0";
+            found.extend(self.all::<(i64, i64)>(sql, [(*id).into()], |row| Ok((row.get(0)?, row.get(1)?)))?);
+        }
+        for gap in gaps(range, &kept) {
+            let columns = format!("device, {}", routed_name());
+            self.each_row(
+                gap,
+                &Filter::default(),
+                &columns,
+                |_| Some(()),
+                |(), _, row| {
+                    found.insert((row.get(1)?, row.get(2)?));
+                    Ok(())
+                },
+            )?;
+        }
+        let mut words = Words::of(self)?;
+        let named = found.into_iter().filter(|(_, name)| *name != 0);
+        let worded = named.map(|(device, name)| Ok(words.name(self, name)?.map(|name| (device, name))));
+        worded.filter_map(anyhow::Result::transpose).collect()
     }
 
     fn add_up_in(&self, buckets: &Buckets, filter: &Filter, detail: Detail) -> anyhow::Result<Sums> {
@@ -221,6 +252,11 @@ impl Reader {
             is_coarse: key.is_coarse,
         })
     }
+}
+
+/// A row's name if it is of the world.
+fn routed_name() -> String {
+    format!("IIF(kind IN ({}, {}), name, 0)", RowKind::Flow as u8, RowKind::LaterFragments as u8)
 }
 
 fn order(sum: &BucketSum) -> impl Ord + '_ {

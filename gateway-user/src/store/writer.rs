@@ -7,7 +7,7 @@ use super::ids::Ids;
 use super::{memory, open};
 use anyhow::Context;
 use gateway_core::row::{Batch, EpochId, Memory, OpenConversation};
-use gateway_core::units::{ClockPair, Mac};
+use gateway_core::units::{ClockPair, Mac, WallTime};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 
@@ -29,6 +29,8 @@ pub struct Writer {
     others: Others,
     tables_date: Option<String>,
     late_names_missed: u64,
+    /// The local day up to which usual days were looked for.
+    pub(super) usual_until: Option<WallTime>,
 }
 
 impl Writer {
@@ -58,6 +60,7 @@ impl Writer {
             others: Others::default(),
             tables_date: None,
             late_names_missed: 0,
+            usual_until: None,
         }
     }
 
@@ -73,7 +76,7 @@ impl Writer {
     /// # Errors
     /// A count beyond 2^63 - 1, or the disk; the database is then as it was.
     pub fn append(&mut self, batch: &Batch) -> anyhow::Result<Appended> {
-        let Self { db, ids, answers, others, tables_date, late_names_missed } = self;
+        let Self { db, ids, answers, others, tables_date, late_names_missed, .. } = self;
         let appended = append(db, (ids, answers, others), tables_date.as_deref(), batch);
         match appended {
             Ok(Some(missed)) => {

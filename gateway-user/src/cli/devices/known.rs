@@ -52,25 +52,40 @@ impl Household {
     /// # Errors
     /// If the database cannot be read.
     pub fn read(reader: &Reader, database: &Path) -> anyhow::Result<Self> {
-        let mut household = Self::without_offers(reader, database)?;
+        let recent = recent_of(reader)?;
+        let contacted = recent.map(|recent| reader.contacted(recent)).transpose()?.unwrap_or_default();
+        let mut household = Self::of(reader, database, recent, contacted)?;
         household.offers = offers(&household.devices, reader)?;
         Ok(household)
     }
 
-    /// The same without asking which devices may be one.
+    /// The same without how much was exchanged, and without asking which devices may be one.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn without_offers(reader: &Reader, database: &Path) -> anyhow::Result<Self> {
+    pub fn kinds(reader: &Reader, database: &Path) -> anyhow::Result<Self> {
+        let recent = recent_of(reader)?;
+        let names = recent.map(|recent| reader.contacted_names(recent)).transpose()?.unwrap_or_default();
+        let contacted = |names| Contacted { names, volume: Volume::default() };
+        Self::of(
+            reader,
+            database,
+            recent,
+            names.into_iter().map(|(mac, names)| (mac, contacted(names))).collect(),
+        )
+    }
+
+    fn of(
+        reader: &Reader,
+        database: &Path,
+        recent: Option<TimeRange>,
+        contacted: BTreeMap<Mac, Contacted>,
+    ) -> anyhow::Result<Self> {
         let (table, warnings) = vendors::load(database)?;
         warnings.iter().for_each(|warning| say(warning));
-        let recent = reader.extent()?.map(|extent| {
-            let since = WallTime(extent.until.0.saturating_sub(RECENT_DAYS * DAY_NS));
-            TimeRange { since: since.max(extent.since), until: extent.until }
-        });
         let mut material = Material {
             table: table.as_ref(),
-            contacted: recent.map(|recent| reader.contacted(recent)).transpose()?.unwrap_or_default(),
+            contacted,
             hostnames: BTreeMap::new(),
             askers: BTreeMap::new(),
         };
@@ -85,6 +100,14 @@ impl Household {
         let offers = Vec::new();
         Ok(Self { devices, offers, recent, vendors_as_of: table.map(|table| table.as_of().to_string()) })
     }
+}
+
+fn recent_of(reader: &Reader) -> anyhow::Result<Option<TimeRange>> {
+    let recent = reader.extent()?.map(|extent| {
+        let since = WallTime(extent.until.0.saturating_sub(RECENT_DAYS * DAY_NS));
+        TimeRange { since: since.max(extent.since), until: extent.until }
+    });
+    Ok(recent)
 }
 
 struct Material<'a> {

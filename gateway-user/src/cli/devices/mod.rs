@@ -140,7 +140,7 @@ pub fn phones(reader: &Reader, database: &Path) -> anyhow::Result<std::collectio
         let sure = known.verdict.as_ref().filter(|verdict| verdict.confidence > Confidence::Hint);
         sure.is_some_and(|verdict| verdict.kind == Some(DeviceKind::Phone))
     };
-    let devices = Household::without_offers(reader, database)?.devices;
+    let devices = Household::kinds(reader, database)?.devices;
     Ok(devices.iter().filter(|known| is_phone(known)).map(|known| known.device.mac).collect())
 }
 

@@ -43,6 +43,13 @@ impl Small {
     const OF_ROW: &str = "kind | (marks << 8) | (evidence << 16) | (application << 24) | (protocol << 32) \
                           | (opened_by << 40) | (port << 48)";
 
+    /// The same of a day that is kept, which is all of one kind.
+    pub(super) const OF_KEPT: &str = "(marks << 8) | (application << 24)";
+
+    pub(super) const fn without_kind(self) -> Self {
+        Self(self.0 & !0xff)
+    }
+
     const fn byte(self, place: usize) -> u8 {
         self.0.to_le_bytes()[place]
     }
